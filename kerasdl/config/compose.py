@@ -1,0 +1,56 @@
+"""Where conf/ is, which types its groups have, and composing a configuration from Python."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+
+def conf_dir() -> Path:
+    """Returns the folder of YAML files: conf/ of a checkout, or its copy inside an installed package."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package.parent / "conf", package / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise FileNotFoundError(f"conf/train.yaml is neither beside nor inside {package}; reinstall kerasdl")
+
+
+def register() -> None:
+    """Gives every group its types, so that Hydra refuses misspelt keys and wrong types while composing."""
+    from hydra.core.config_store import ConfigStore
+
+    from kerasdl.config import optimizers, schedules, schema
+
+    store = ConfigStore.instance()
+    store.store(name="schema", node=schema.Config)
+    for group in (schema.Data, schema.Trainer, schema.Tracking):
+        store.store(group=group.__name__.lower(), name="schema", node=group)
+    for name, model in {"cnn": schema.Cnn, "image_classifier": schema.ImageClassifier, "layers": schema.Layers}.items():
+        store.store(group="model", name=f"schema_{name}", node=model)
+    store.store(group="task", name="schema_classification", node=schema.Classification)
+    for module, base in ((optimizers, optimizers.Optimizer), (schedules, schedules.Schedule)):
+        for node in base.__subclasses__():
+            store.store(group=base.__name__.lower(), name=f"schema_{node.__name__.lower()}", node=node)
+
+
+def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) -> DictConfig:
+    """Composes a configuration as the command line does.
+
+    Args:
+        overrides: what would stand on the command line, e.g. `["model=cnn", "seed=1"]`.
+        conf: another folder with a `train.yaml`; kerasdl's own by default.
+
+    Returns:
+        The typed configuration that `kerasdl.run` takes.
+
+    Raises:
+        ConfigError: an unknown key or option, or a wrong type.
+    """
+    import hydra
+
+    from kerasdl.config.explain import as_config_error
+
+    register()
+    folder = Path(conf).resolve() if conf else conf_dir()
+    with hydra.initialize_config_dir(str(folder), version_base="1.3"), as_config_error():
+        return hydra.compose("train", overrides=list(overrides))

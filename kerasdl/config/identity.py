@@ -1,0 +1,36 @@
+"""What decides a result, as one hash: two runs with the same identity on the same machine give the same bits.
+
+Where a run is logged, how it is shown, where its data is kept and how many steps one compiled call takes change
+nothing in the result, so they are left out. Resume and sweeps find earlier work by this hash.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+_NOT_DECIDING = {
+    "data": {"data_dir", "manual_dir"},
+    "trainer": {"steps_per_call", "check_numerics", "profile"},
+}
+
+
+def deciding(config: DictConfig) -> dict[str, Any]:
+    """Returns the part of the resolved configuration that decides the result, as plain containers."""
+    tree: Any = OmegaConf.to_container(config, resolve=True)
+    groups = ("model", "data", "task", "optimizer", "schedule", "trainer", "callbacks")
+    kept = {name: dict(tree[name]) for name in groups}
+    for group, keys in _NOT_DECIDING.items():
+        for key in keys:
+            kept[group].pop(key, None)
+    for callback in kept["callbacks"].values():
+        if isinstance(callback, dict):
+            callback.pop("log_dir", None)
+    return {**kept, "seed": tree["seed"]}
+
+
+def config_hash(config: DictConfig) -> str:
+    """Returns 16 hexadecimal digits of the SHA-256 of what decides the result."""
+    text = json.dumps(deciding(config), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,148 @@
+"""The typed configuration: one dataclass a node of the tree that conf/ composes.
+
+Hydra merges every YAML file and every override into these types, so that a misspelt key or a wrong type is refused
+while the configuration is composed, before TensorFlow is imported. What each key means is documented in conf/, where
+its default stands. Ranges and choices are checked in `kerasdl.config.checks`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class Model:
+    _target_: str = MISSING
+
+
+@dataclass
+class Cnn(Model):
+    style: str = "sequential"
+    filters: list[int] = field(default_factory=lambda: [10, 20])
+    kernel_sizes: list[int] = field(default_factory=lambda: [5, 5])
+    dense_units: int = 50
+    activation: str = "relu"
+    channel_dropout: float = 0.5
+    dropout: float = 0.5
+    kernel_initializer: Any = "glorot_uniform"
+    kernel_regularizer: Any = None
+
+
+@dataclass
+class ImageClassifier(Model):
+    style: str = "sequential"
+    filters: list[int] = field(default_factory=lambda: [32, 64])
+    kernel_sizes: list[int] = field(default_factory=lambda: [3, 3])
+    dense_units: int = 128
+    activation: str = "relu"
+    channel_dropout: float = 0.0
+    dropout: float = 0.0
+    kernel_initializer: Any = "glorot_uniform"
+    kernel_regularizer: Any = None
+
+
+@dataclass
+class Layers(Model):
+    style: str = "sequential"
+    layers: list[Any] = MISSING
+
+
+@dataclass
+class Augmentation:
+    shift: float = 0.0
+    crop: int = 0
+    flip: bool = False
+    rotation: float = 0.0
+    zoom: float = 0.0
+    cutout: int = 0
+
+
+@dataclass
+class Normalization:
+    mean: list[float] = field(default_factory=lambda: [0.0])
+    std: list[float] = field(default_factory=lambda: [1.0])
+
+
+@dataclass
+class Data:
+    name: str = MISSING
+    train_split: str = "train"
+    test_split: str | None = "test"
+    validation: Any = 0.1
+    batch_size: int = 64
+    evaluation_batch_size: int = 1000
+    shuffle: bool = True
+    shuffle_window: int = 10_000
+    memory_budget: str = "2GB"
+    data_dir: str | None = None
+    manual_dir: str | None = None
+    image_size: list[int] | None = None
+    fraction: float = 1.0
+    batches: int | None = None
+    normalization: Normalization = field(default_factory=Normalization)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+@dataclass
+class Task:
+    _target_: str = MISSING
+
+
+@dataclass
+class Classification(Task):
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    class_weights: Any = None
+    metrics: list[str] = field(default_factory=lambda: ["accuracy"])
+
+
+@dataclass
+class Trainer:
+    epochs: int = 10
+    steps_per_call: Any = "auto"
+    precision: str = "float32"
+    device: str = "auto"
+    jit: Any = "auto"
+    deterministic: Any = "auto"
+    threads: int | None = None
+    check_numerics: bool = False
+    profile: list[int] | None = None
+
+
+@dataclass
+class Tracking:
+    backend: str = "mlflow"
+    experiment: str = "kerasdl"
+    run_name: str | None = None
+    uri: str | None = None
+    interval: int = 100
+    system_metrics: bool = True
+    log_model: bool = True
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Paths:
+    output_dir: str = "./mlruns"
+    cache_dir: str = "~/.cache/kerasdl"
+
+
+@dataclass
+class Config:
+    """Everything that one experiment needs; what `kerasdl.experiment.run` takes.
+
+    Model, task, optimizer and schedule are typed by the file that is chosen from their group, so that one of the
+    user's own may have keys of its own.
+    """
+
+    model: Any = MISSING
+    data: Data = MISSING
+    task: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    trainer: Trainer = MISSING
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    tracking: Tracking = MISSING
+    paths: Paths = field(default_factory=Paths)
+    seed: int = 0

@@ -1,0 +1,102 @@
+"""What the terminal shows: what is about to happen, a progress bar, a line an epoch, and the result.
+
+Where the output is no terminal (a log file, a pipe), the bar is left out and the lines stay.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+_HIDDEN = {"learning_rate", "images_per_second", "seconds"}
+
+
+class Display:
+    """Shows one experiment, as a listener of its training.
+
+    Args:
+        epochs: number of epochs.
+        steps_per_epoch: training steps in each.
+    """
+
+    def __init__(self, epochs: int, steps_per_epoch: int):
+        self._epochs = epochs
+        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[metrics]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._bar = self._progress.add_task(self._label(0), total=epochs * steps_per_epoch, metrics="compiling ...")
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def on_call(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        speed = f"{metrics['images_per_second']:,.0f} images/s"
+        text = f"{_metrics(metrics)}  {speed}"
+        self._progress.update(self._bar, completed=step, description=self._label(epoch), metrics=text)
+
+    def on_interval(self, step: int, metrics: Mapping[str, float], learning_rates: object) -> None:
+        """The bar already shows more than an interval's metrics."""
+
+    def on_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
+        speed = f"{metrics['images_per_second']:,.0f} images/s  {metrics['seconds']:.1f} s"
+        self._console.print(f"{self._label(epoch)}  {_metrics(metrics)}  {speed}")
+        sys.stdout.flush()
+
+    def _label(self, epoch: int) -> str:
+        width = len(str(self._epochs))
+        return f"epoch {epoch + 1:>{width}}/{self._epochs}"
+
+
+def show(rows: Mapping[str, str]) -> None:
+    """Prints `name  text` rows, the texts one below the other."""
+    for name, text in rows.items():
+        print(f"{name:<10} {text}", flush=True)
+
+
+def test_row(metrics: Mapping[str, float], size: int) -> str:
+    """Returns the test's line: loss, accuracy as `9 841/10000` and per cent, and further metrics."""
+    parts = [f"loss {metrics['test_loss']:.4f}"]
+    if "test_accuracy" in metrics:
+        accuracy = metrics["test_accuracy"]
+        hits = f"{round(accuracy * size):,}".replace(",", " ")
+        parts.append(f"accuracy {hits}/{size} ({100 * accuracy:.2f} %)")
+    names = [name for name in metrics if name.startswith("test_") and name not in ("test_loss", "test_accuracy")]
+    return ", ".join([*parts, *(f"{name[5:]} {metrics[name]:.4f}" for name in names)])
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as `48 s`, `3 min 12 s` or `2 h 05 min`."""
+    minutes, rest = divmod(math.floor(seconds), 60)
+    if minutes == 0:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _metrics(metrics: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name not in _HIDDEN)
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start

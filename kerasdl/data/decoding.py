@@ -1,0 +1,54 @@
+"""Reads encoded examples of a prepared TFDS set in a given order, and decodes them: shared by memory and streaming.
+
+Both ways go through `encoded` and `decoder`, so that a batch has the same pixels wherever it comes from.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from kerasdl.data.catalog import Entry, Segment
+
+
+def encoded(entry: Entry, segments: Sequence[Segment]) -> tf.data.Dataset:
+    """Returns (encoded image: string scalar, label: int64 scalar) of the examples of `segments`, in that very order."""
+    instruction = None
+    for segment in segments:
+        part = tfds.core.ReadInstruction(segment.split, from_=segment.start, to=segment.stop, unit="abs")
+        instruction = part if instruction is None else instruction + part
+    read_config = tfds.ReadConfig(
+        try_autocache=False,
+        skip_prefetch=True,
+        interleave_cycle_length=1,  # one file after the other: the order of the segments is the order of examples
+        interleave_block_length=1,
+    )
+    examples = entry.builder.as_dataset(
+        split=instruction,
+        shuffle_files=False,
+        read_config=read_config,
+        decoders=tfds.decode.PartialDecoding(
+            {entry.image_key: True, entry.label_key: True}, decoders={entry.image_key: tfds.decode.SkipDecoding()}
+        ),
+    )
+
+    @tf.autograph.experimental.do_not_convert
+    def pair(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        return example[entry.image_key], example[entry.label_key]
+
+    return examples.map(pair)
+
+
+def decoder(entry: Entry) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function from an encoded image to uint8 [height, width, channels], resized if the set asks for it."""
+    feature = entry.builder.info.features[entry.image_key]
+    height, width, channels = entry.info.image_shape
+
+    def decode(data: tf.Tensor) -> tf.Tensor:
+        image = feature.decode_example(data)
+        if entry.resized:
+            image = tf.image.resize(image, (height, width), method="bilinear", antialias=True)
+            image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+        return tf.ensure_shape(image, (height, width, channels))
+
+    return decode

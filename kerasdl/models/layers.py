@@ -1,0 +1,28 @@
+"""A network whose layers are listed in YAML, so that trying one out needs no Python."""
+
+import keras
+
+from kerasdl.models.chain import Shape, chain
+
+
+def build(
+    input_shape: Shape, classes: int, *, layers: list[keras.layers.Layer], style: str = "sequential"
+) -> keras.Model:
+    """Applies `layers` in order and adds the dense layer that gives one logit a class.
+
+    Args:
+        input_shape: (height, width, channels) of one image.
+        classes: number of classes, the width of the logits.
+        layers: unbuilt Keras layers; what they give is flattened if it isn't flat already.
+        style: `sequential` or `functional`.
+
+    Returns:
+        A model from (batch, height, width, channels) float, normalised, to (batch, classes) logits.
+
+    Raises:
+        ConfigError: the layers don't fit the image or one another.
+    """
+    head = [keras.layers.Dense(classes, name="logits", dtype="float32")]
+    if chain(layers, input_shape, style="functional", name="layers").output.ndim > 2:
+        head.insert(0, keras.layers.Flatten(name="flatten_logits"))
+    return chain([*layers, *head], input_shape, style=style, name="layers")

@@ -1,0 +1,84 @@
+"""`python -m kerasdl.preview data=mnist data.augmentation.rotation=10`: a picture of what the network is fed.
+
+The first training batch, augmented as in step 0 of training, with the name of each image's class under it: a look at it
+finds wrong labels, wrong channels and too strong an augmentation before hours are spent on them.
+"""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from kerasdl import cli
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MOST_IMAGES = 64
+_COLUMNS = 8
+
+
+def preview(config: DictConfig, path: Path) -> Path:
+    """Writes a contact sheet of the first training batch, up to 64 images of it, as a PNG.
+
+    Args:
+        config: a composed configuration.
+        path: the file to write.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UserError: the data can't be had, or the file can't be written.
+    """
+    import tensorflow as tf
+
+    from kerasdl import data
+    from kerasdl.data.augmentation import Augmentation
+    from kerasdl.seeds import derive
+
+    data.check(config.data)
+    loaded = data.load(config.data, config.seed, config.paths.cache_dir, print)
+    images, labels = loaded.train.batch(loaded.train.epoch(0), tf.constant(0))
+    images = tf.cast(images[:_MOST_IMAGES], tf.float32)
+    augment = Augmentation(config.data.augmentation)
+    if augment:
+        images = augment(images, tf.constant([derive(config.seed, "augmentation"), 0]))
+    names = [loaded.info.class_names[label] for label in labels[:_MOST_IMAGES].numpy()]
+    _write_sheet(images.numpy(), names, path)
+    return path
+
+
+def run(config: DictConfig) -> None:
+    """Writes `preview-<data set>.png` into `paths.output_dir` and says where."""
+    from kerasdl.config.checks import check
+
+    check(config)
+    name = config.data.name.replace("/", "-").replace(":", "-")
+    print(preview(config, Path(config.paths.output_dir).expanduser().absolute() / f"preview-{name}.png"))
+
+
+def _write_sheet(images: "np.ndarray", names: list[str], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from kerasdl.data.files import written_whole
+
+    columns = min(_COLUMNS, len(images))
+    rows = math.ceil(len(images) / columns)
+    figure = Figure(figsize=(1.2 * columns, 1.4 * rows), layout="constrained")
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    pixels = images.round().astype("uint8")
+    for axes, image, name in zip(figure.axes, pixels, names, strict=False):
+        axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(name, y=-0.22, fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+
+
+main = cli.hydra_main(run)
+
+if __name__ == "__main__":
+    main()

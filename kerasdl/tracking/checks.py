@@ -1,0 +1,87 @@
+"""Whether a directory, a database file or a server can hold runs, found out in a moment and without MLflow.
+
+An experiment asks before it prepares data or builds a network, so that a full disk or a mistyped address costs the
+user a second and not an hour. Each check raises a `TrackingError` that names the key to change.
+"""
+
+import http.client
+import os
+import shutil
+import ssl
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from kerasdl.errors import TrackingError
+from kerasdl.tracking import secrets
+
+MIN_FREE_BYTES = 50 * 2**20
+SERVER_TIMEOUT_SECONDS = 3.0
+
+
+def check_directory(directory: Path, key: str) -> None:
+    """Raises TrackingError unless files can be made in `directory`, which is created if it doesn't exist."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        raise TrackingError(
+            f"{key} must be a directory that can be written ({error.strerror or error}). Received: '{directory}'. "
+            f"Name another one, e.g. {'paths.output_dir=DIR' if key == 'paths.output_dir' else key + '=...'}."
+        ) from error
+    if free < MIN_FREE_BYTES:
+        raise TrackingError(
+            f"{key} must have at least {MIN_FREE_BYTES >> 20} MB of free space. Received: '{directory}' with "
+            f"{free / 2**20:.1f} MB. Delete what isn't needed there, or name another directory."
+        )
+
+
+def check_database(database: Path, key: str) -> None:
+    """Raises TrackingError if `database` exists and isn't an sqlite file."""
+    try:
+        with open(database, "rb") as file:
+            header = file.read(16)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise TrackingError(f"{key}: {database} can't be read ({error.strerror}). Name another place.") from error
+    if header not in (b"", b"SQLite format 3\0"):
+        raise TrackingError(
+            f"{key}: {database} must be an sqlite database, but isn't. Move it away, or choose another."
+        )
+
+
+def check_server(uri: str, key: str) -> None:
+    """Raises TrackingError unless an HTTP server answers at `uri` in time."""
+    outcome: list[str | None] = []
+    # A thread, because looking up a host's name has no timeout of its own.
+    request = threading.Thread(target=lambda: outcome.append(_ask(f"{uri}/health")), daemon=True)
+    request.start()
+    request.join(SERVER_TIMEOUT_SECONDS)
+    problem = outcome[0] if outcome else f"no answer in {SERVER_TIMEOUT_SECONDS:g} s"
+    if problem:
+        raise TrackingError(
+            f"{key} must be the address of a running MLflow server ({problem}). Received: '{secrets.hide(uri)}'. "
+            "Start the server, correct the address, or go without with tracking=none."
+        )
+
+
+def _ask(url: str) -> str | None:
+    """Returns None if a server answers at `url`, else what went wrong."""
+    try:
+        urllib.request.urlopen(url, timeout=SERVER_TIMEOUT_SECONDS).close()
+    except urllib.error.HTTPError as error:
+        # A proxy that asks for a password or knows no /health is there; what it allows, MLflow will find out.
+        return None if error.code < 500 else f"HTTP status {error.code}"
+    except urllib.error.URLError as error:
+        # A private certificate is MLflow's to judge (MLFLOW_TRACKING_SERVER_CERT_PATH).
+        return None if isinstance(error.reason, ssl.SSLCertVerificationError) else str(error.reason)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    return None

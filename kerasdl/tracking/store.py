@@ -1,0 +1,203 @@
+"""Where runs are kept, whether that place can be used, and how it is opened.
+
+One place is decided once (`locate`), looked at cheaply before anything long begins (`Store.check`, no MLflow needed)
+and opened under a lock (`Store.connect`): processes that open a fresh sqlite file at once would die on each other's
+migrations. What is written there is the business of `kerasdl.tracking.mlflow_tracker`.
+"""
+
+import logging
+import os
+import shlex
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+
+from kerasdl.config.schema import Paths
+from kerasdl.errors import TrackingError
+from kerasdl.tracking import checks, secrets
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DATABASE = "mlflow.db"
+LOCK_TIMEOUT_SECONDS = 120.0
+# How long a writer waits for another process's transaction; SQLite's own 5 s are few for a busy sweep.
+SQLITE_BUSY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow store: its address, the directory for local files, and the key through which a user moves it."""
+
+    uri: str
+    output_dir: Path
+    key: str
+
+    @property
+    def is_server(self) -> bool:
+        return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def address(self) -> str:
+        """The address as it may be shown: without a password."""
+        return secrets.hide(self.uri)
+
+    @property
+    def database(self) -> Path | None:
+        """The sqlite file, or None if the store is of another kind."""
+        if not self.uri.startswith("sqlite:///"):
+            return None
+        return Path(self.uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
+
+    @property
+    def artifact_location(self) -> str | None:
+        """Where artifacts of a new experiment go; None leaves it to the server.
+
+        Absolute, because MLflow would otherwise keep a path relative to the directory the program was started in.
+        """
+        is_database = self.uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
+        return (self.output_dir / "artifacts").as_uri() if is_database else None
+
+    def describe(self) -> str:
+        """Returns where results go, in a phrase for the user."""
+        return f"{shorten(self.database)} (sqlite)" if self.database else self.address
+
+    def check(self) -> None:
+        """Checks, in well under a second if all is well, that runs can be written.
+
+        Raises:
+            TrackingError: naming the key to change, if a directory can't be written or is full, the database isn't
+                one, or a tracking server doesn't answer within `checks.SERVER_TIMEOUT_SECONDS`.
+        """
+        checks.check_directory(self.output_dir, "paths.output_dir")
+        if self.database:
+            if self.database.parent != self.output_dir:
+                checks.check_directory(self.database.parent, self.key)
+            checks.check_database(self.database, self.key)
+        if self.is_server:
+            checks.check_server(self.uri, self.key)
+
+    def connect(self) -> "MlflowClient":
+        """Opens the store, creating it if there is none; takes seconds, so call it off the training thread.
+
+        Raises:
+            TrackingError: if another process holds the lock for too long.
+            MlflowException: if MLflow can't use the address.
+        """
+        mlflow = import_mlflow()
+        uri = self.uri
+        if self.database:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
+            uri += "" if "?" in uri else f"?timeout={SQLITE_BUSY_SECONDS}"
+        try:
+            with self.lock():
+                return mlflow.MlflowClient(tracking_uri=uri)
+        except filelock.Timeout as error:
+            raise TrackingError(
+                f"{self.key}: another process has held {error.lock_file} for {LOCK_TIMEOUT_SECONDS:g} s. "
+                "End that process, or name another directory."
+            ) from error
+
+    def lock(self) -> AbstractContextManager:
+        """Returns what first openings of a sqlite store take in turn: migrations of two processes would collide."""
+        if self.database is None:
+            return nullcontext()
+        return filelock.FileLock(f"{self.database}.lock", timeout=LOCK_TIMEOUT_SECONDS)
+
+    def ui_command(self) -> str:
+        """Returns the command that opens the MLflow UI on this store, from the present working directory."""
+        if self.key == "tracking.uri":
+            return shlex.join(["python", "-m", "kerasdl.ui", f"tracking.uri={self.address}"])
+        if self.key == "MLFLOW_TRACKING_URI" or self.output_dir == Path(Paths.output_dir).resolve():
+            return "python -m kerasdl.ui"
+        return shlex.join(["python", "-m", "kerasdl.ui", f"paths.output_dir={shorten(self.output_dir)}"])
+
+
+def locate(config) -> Store:
+    """Returns the store that `tracking.uri`, else the environment's MLFLOW_TRACKING_URI, else the default names."""
+    output_dir = Path(config.paths.output_dir).expanduser().resolve()
+    if config.tracking.uri:
+        return Store(config.tracking.uri.rstrip("/"), output_dir, "tracking.uri")
+    if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        return Store(uri.rstrip("/"), output_dir, "MLFLOW_TRACKING_URI")
+    return Store(f"sqlite:///{(output_dir / DATABASE).as_posix()}", output_dir, "paths.output_dir")
+
+
+def open_store(config) -> "MlflowClient":
+    """Opens the store of `config` for reading runs.
+
+    Args:
+        config: has `tracking` and `paths` (`kerasdl.config.schema.Config`).
+
+    Raises:
+        TrackingError: if there is no store there yet, or it can't be opened.
+    """
+    store = locate(config)
+    require(store)
+    return store.connect()
+
+
+def require(store: Store) -> None:
+    """Raises TrackingError if `store` is a local database that doesn't exist yet, or a server that doesn't answer."""
+    if store.database and not store.database.is_file():
+        raise TrackingError(
+            f"{store.key} must be where runs were written: there is no {shorten(store.database)} yet. "
+            "Train first (python -m kerasdl.train), or name another directory with paths.output_dir=DIR."
+        )
+    if store.database:
+        checks.check_database(store.database, store.key)
+    if store.is_server:
+        checks.check_server(store.uri, store.key)
+
+
+def import_mlflow():
+    """Imports MLflow (about 2 s) and returns it, quiet: no migration log, no printed addresses, no telemetry.
+
+    Whatever the user has set in the environment stands.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # MLflow would try for four minutes in one call; the tracker has a retry of its own, which the end of a run can cut.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    import mlflow
+
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return mlflow
+
+
+def shorten(path: Path) -> str:
+    """Returns `path` relative to the working directory if it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def experiment_id(client: "MlflowClient", name: str, store: Store) -> str:
+    """Returns the id of the experiment `name`, which is created if it doesn't exist.
+
+    Raises:
+        TrackingError: if it was deleted, or MLflow refuses its name.
+    """
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return client.create_experiment(name, artifact_location=store.artifact_location)
+        except MlflowException as error:
+            # Another run may have made it between the two calls.
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise TrackingError(
+                    f"tracking.experiment must be a name that MLflow takes ({error.message}). Received: '{name}'. "
+                    "Choose another name."
+                ) from error
+    if experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"tracking.experiment must name an experiment that isn't deleted. Received: '{name}'. Choose another name, "
+            f"or restore it: mlflow experiments restore --experiment-id {experiment.experiment_id} (with "
+            f"MLFLOW_TRACKING_URI={store.address})."
+        )
+    return experiment.experiment_id

@@ -1,0 +1,32 @@
+"""Ctrl-C that stops cleanly: the first asks the loop to stop after its call, the second ends the process at once."""
+
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+
+
+class Interrupts:
+    """Turns the first SIGINT inside a `with` block into `requested`.
+
+    Outside the main thread, where Python allows no signal handlers, nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous = None
+
+    def __enter__(self) -> "Interrupts":
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        # Not a Python handler: while TensorFlow computes, only the system's own handler acts at once.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        print("\nStopping after this step. Ctrl-C again to stop at once.", file=sys.stderr, flush=True)

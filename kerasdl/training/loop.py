@@ -1,0 +1,143 @@
+"""The compiled loop: many steps a call, one round trip to Python an interval.
+
+A `tf.while_loop` inside one `tf.function` gathers each batch from data that is already there, sets the learning rate,
+runs the task's step and adds up its statistics on the device. It stops by itself at the first loss that isn't finite.
+The number of steps is an argument, so calls of any length share one trace.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kerasdl.seeds import derive
+from kerasdl.training.schedules import Schedule
+from kerasdl.training.task import Statistics, Sums, Task
+
+
+class Steps(NamedTuple):
+    """What one call did.
+
+    Attributes:
+        sums: the statistics of its steps, added.
+        losses: float32 (steps,), each step's loss.
+        learning_rates: float32 (steps,), the learning rate that each step used.
+    """
+
+    sums: Sums
+    losses: np.ndarray
+    learning_rates: np.ndarray
+
+
+class TrainingLoop:
+    """Runs training steps, and holds what they change beyond the task's own weights.
+
+    Args:
+        task: what a step computes.
+        split: gives batches: `epoch(epoch, start_step)` a handle, `batch(handle, step)` a batch in the graph.
+        schedule: factor of the learning rate.
+        augmentation: (images float32, seed int32 [2]) -> images, or None.
+        seed: the run's seed; step s augments with (derive(seed, "augmentation"), s).
+        jit: compile the step with XLA.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        split: Any,
+        schedule: Schedule,
+        augmentation: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None,
+        seed: int,
+        jit: bool,
+    ):
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.learning_rate_scale = tf.Variable(1.0, trainable=False, name="learning_rate_scale")
+        self._task = task
+        self._split = split
+        self._schedule = schedule
+        self._augmentation = augmentation
+        self._augmentation_seed = derive(seed, "augmentation")
+        self._base_rate = float(task.optimizer.learning_rate)
+        self._set_rate = self._base_rate
+        self._train_step = tf.function(task.train_step, autograph=False, jit_compile=True) if jit else task.train_step
+        self._call = tf.function(self._steps, autograph=False, reduce_retracing=True)
+
+    def run(self, handle: Any, first: int, count: int) -> Steps:
+        """Runs `count` steps of an epoch, the first of which has the number `first` in it.
+
+        It ends early behind the first step whose loss isn't finite, which is then the last of `losses`.
+        """
+        self._adopt_learning_rate()
+        done, sums, losses, rates = self._call(handle, tf.constant(first, tf.int64), tf.constant(count))
+        done = int(done)
+        self._set_rate = float(self._task.optimizer.learning_rate)
+        return Steps(
+            {name: value.numpy() for name, value in sums.items()}, losses.numpy()[:done], rates.numpy()[:done]
+        )
+
+    def _adopt_learning_rate(self) -> None:
+        """Takes over a change of `optimizer.learning_rate` by a callback: from here on it scales the schedule."""
+        current = float(self._task.optimizer.learning_rate)
+        if current != self._set_rate and self._set_rate:
+            self.learning_rate_scale.assign(self.learning_rate_scale * (current / self._set_rate))
+
+    def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor) -> tuple:
+        sums = {name: tf.zeros(shape) for name, shape in self._task.shapes(training=True).items()}
+        series = [tf.TensorArray(tf.float32, count, element_shape=()) for _ in range(2)]
+
+        def unfinished(done, finite, *_):
+            return tf.logical_and(done < count, finite)
+
+        def body(done, _, sums, losses, rates):
+            rate = self._base_rate * self._schedule(self.step) * self.learning_rate_scale
+            self._task.optimizer.learning_rate = rate
+            images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
+            statistics = self._train_step(self._augmented(images), labels)
+            self.step.assign_add(1)
+            loss = statistics["loss"] / statistics["count"]
+            return (
+                done + 1,
+                tf.math.is_finite(loss),
+                _add(sums, statistics),
+                losses.write(done, loss),
+                rates.write(done, rate),
+            )
+
+        start = (tf.constant(0), tf.constant(True), sums, *series)
+        done, _, sums, losses, rates = tf.while_loop(unfinished, body, start, parallel_iterations=1)
+        return done, sums, losses.stack(), rates.stack()
+
+    def _augmented(self, images: tf.Tensor) -> tf.Tensor:
+        images = tf.cast(images, tf.float32)
+        if self._augmentation is None:
+            return images
+        return self._augmentation(images, tf.stack([self._augmentation_seed, tf.cast(self.step, tf.int32)]))
+
+
+class EvaluationLoop:
+    """Measures a whole split in one call; what it returns are the statistics of all its examples, added."""
+
+    def __init__(self, task: Task, split: Any, jit: bool):
+        step = task.evaluation_step
+        self._task = task
+        self._split = split
+        self._evaluation_step = tf.function(step, autograph=False, jit_compile=True) if jit else step
+        self._call = tf.function(self._steps, autograph=False, reduce_retracing=True)
+
+    def run(self) -> Sums:
+        sums = self._call(self._split.epoch(0), tf.constant(self._split.steps))
+        return {name: value.numpy() for name, value in sums.items()}
+
+    def _steps(self, handle: Any, count: tf.Tensor) -> Statistics:
+        sums = {name: tf.zeros(shape) for name, shape in self._task.shapes(training=False).items()}
+
+        def body(done, sums):
+            images, labels = self._split.batch(handle, tf.cast(done, tf.int64))
+            return done + 1, _add(sums, self._evaluation_step(tf.cast(images, tf.float32), labels))
+
+        return tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), sums), parallel_iterations=1)[1]
+
+
+def _add(sums: Statistics, statistics: Statistics) -> Statistics:
+    return {name: sums[name] + statistics[name] for name in sums}

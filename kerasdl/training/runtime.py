@@ -1,0 +1,141 @@
+"""The process's own settings: device, threads, precision, determinism, log level.
+
+TensorFlow reads some of them when it is imported and others before its first operation, so `configure` comes first in
+a run. Within one process (a notebook) device, threads and determinism can't be taken back; precision can.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kerasdl.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What was chosen.
+
+    Attributes:
+        device: `CPU` or `GPU`.
+        name: the device in words.
+        jit: whether steps are compiled with XLA.
+        deterministic: whether the same seed gives the same bits.
+    """
+
+    device: str
+    name: str
+    jit: bool
+    deterministic: bool
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow without its start-up messages, unless the user set TF_CPP_MIN_LOG_LEVEL.
+
+    It writes some of them before it reads its log level, straight to the file descriptor, so that one is put aside
+    during the import. If the import fails, they are shown.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import tensorflow  # noqa: F401
+
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            aside.seek(0)
+            os.write(terminal, aside.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def configure(trainer) -> Runtime:
+    """Applies the `trainer` group's device, threads and determinism, and imports TensorFlow.
+
+    Raises:
+        ConfigError: there is no GPU, or the process has already started TensorFlow with other settings.
+    """
+    if trainer.device == "cpu":
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    import_tensorflow()
+    import keras
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        raise ConfigError(
+            f"Keras runs on {keras.backend.backend()}, kerasdl needs TensorFlow. Set KERAS_BACKEND=tensorflow."
+        )
+    gpus = [] if trainer.device == "cpu" else tf.config.list_physical_devices("GPU")
+    if trainer.device == "gpu" and not gpus:
+        raise ConfigError("trainer.device=gpu, but TensorFlow sees no GPU. Use trainer.device=cpu, or set "
+            "TF_CPP_MIN_LOG_LEVEL=0 to see what it misses (often pip install tensorflow[and-cuda]).")
+    try:
+        if trainer.device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        if trainer.threads:
+            tf.config.threading.set_intra_op_parallelism_threads(trainer.threads)
+            tf.config.threading.set_inter_op_parallelism_threads(trainer.threads)
+    except RuntimeError as error:
+        raise ConfigError(
+            "trainer.device and trainer.threads can't change in a process in which TensorFlow has already run. "
+            "Start a new process, or restart the notebook's kernel."
+        ) from error
+    deterministic = not gpus if trainer.deterministic == "auto" else trainer.deterministic
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    jit = bool(gpus) if trainer.jit == "auto" else trainer.jit
+    return Runtime("GPU" if gpus else "CPU", _describe(gpus, trainer.threads), jit, deterministic)
+
+
+def _describe(gpus: list, threads: int | None) -> str:
+    if not gpus:
+        return f"CPU, {threads or os.cpu_count()} threads"
+    import tensorflow as tf
+
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+    return f"GPU {names[0]}"
+
+
+@contextmanager
+def precision_and_device(trainer) -> Iterator[Runtime]:
+    """Configures the process; inside the block new layers have `trainer.precision`."""
+    runtime = configure(trainer)
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(trainer.precision)
+    try:
+        yield runtime
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
+def numerics_checked(check: bool) -> Iterator[None]:
+    """Inside the block, if `check`, the first operation that makes a NaN or an infinity raises an error naming it."""
+    if not check:
+        yield
+        return
+    import tensorflow as tf
+
+    from kerasdl.errors import TrainingError
+
+    tf.debugging.enable_check_numerics()
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        message = " ".join(str(error).split())
+        raise TrainingError(f"debug=nan found: {message[:600]}") from error
+    finally:
+        tf.debugging.disable_check_numerics()

@@ -1,0 +1,99 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import keras
+import numpy as np
+import pytest
+
+from kerasdl import tracking
+
+PREDICT = """
+import sys
+import mlflow
+import numpy as np
+
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
+np.save(sys.argv[4], model.predict(np.load(sys.argv[3])))
+"""
+
+
+@pytest.fixture(scope="module")
+def logged(make_config, store_dir):
+    """A run with a model in it: (uri, run id, images, the probabilities that the model gave here)."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1), dtype="uint8"),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
+    config = make_config(store_dir, experiment="models")
+    tracker = tracking.create(config)
+    tracker.start(config_yaml="", params={}, tags={})
+    tracker.model(model, images)
+    tracker.finish("FINISHED")
+    return tracking.locate(config).uri, tracker.run_id, images, model.predict(images, verbose=0)
+
+
+def test_a_fresh_process_predicts_from_raw_images(logged, tmp_path):
+    uri, run_id, images, expected = logged
+    np.save(tmp_path / "images.npy", images)
+    files = [str(tmp_path / "images.npy"), str(tmp_path / "probabilities.npy")]
+    done = subprocess.run([sys.executable, "-c", PREDICT, uri, run_id, *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    probabilities = np.load(tmp_path / "probabilities.npy")
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+
+
+def test_the_model_says_what_it_takes_gives_and_needs(logged):
+    import mlflow
+
+    uri, run_id, images, _ = logged
+    client = mlflow.MlflowClient(uri)
+    run = client.get_run(run_id)
+    model = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    assert model.name == "model" and model.status == "READY" and model.source_run_id == run_id
+    info = mlflow.models.get_model_info(model.artifact_location)
+    (taken,), (given,) = info.signature.inputs.inputs, info.signature.outputs.inputs
+    assert (taken.type, taken.shape) == (np.dtype("uint8"), (-1, 8, 8, 1))
+    assert (given.type, given.shape) == (np.dtype("float32"), (-1, 3))
+    requirements = mlflow.artifacts.load_text(f"{model.artifact_location}/requirements.txt")
+    assert f"keras=={keras.__version__}" in requirements and f"numpy=={np.__version__}" in requirements
+    example = mlflow.artifacts.load_dict(f"{model.artifact_location}/serving_input_example.json")
+    assert np.array(example["inputs"]).shape == (1, 8, 8, 1)
+
+
+def test_mlflow_serves_the_model(logged, tmp_path, free_port, wait_for):
+    uri, run_id, images, expected = logged
+    log = tmp_path / "serve.log"
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"runs:/{run_id}/model"]
+    options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(free_port)]
+    # MLflow calls uvicorn by its name, as in an activated environment.
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    env = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            [*command, *options], env=os.environ | env, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        wait_for(f"http://127.0.0.1:{free_port}/ping", process, log)
+        body = json.dumps({"inputs": images.tolist()}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{free_port}/invocations", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            np.testing.assert_allclose(json.load(response)["predictions"], expected, atol=1e-5)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)  # the server with the workers it started
+            process.wait(20)

@@ -1,0 +1,36 @@
+import subprocess
+import sys
+import textwrap
+
+from kerasdl import tracking
+
+WRITER = """
+import sys
+from types import SimpleNamespace
+from kerasdl import tracking
+from kerasdl.config.schema import Paths, Tracking
+config = SimpleNamespace(tracking=Tracking(system_metrics=False), paths=Paths(output_dir=sys.argv[1]))
+tracker = tracking.create(config)
+tracker.check()
+tracker.start(config_yaml="", params={"writer": sys.argv[2]}, tags={})
+for step in range(600):
+    tracker.metrics({"loss": step}, step)
+tracker.finish("FINISHED")
+print(tracker.run_id)
+"""
+
+
+def test_processes_that_open_an_empty_directory_at_once_lose_nothing(make_config, tmp_path):
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WRITER), tmp_path, str(number)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for number in range(4)
+    ]  # fmt: skip
+    outputs = [writer.communicate(timeout=120) for writer in writers]
+    assert [writer.returncode for writer in writers] == [0] * 4, outputs
+    client = tracking.open_store(make_config(tmp_path))
+    for number, (run_id, _) in enumerate(outputs):
+        assert client.get_run(run_id.strip()).data.params == {"writer": str(number)}
+        assert [point.step for point in client.get_metric_history(run_id.strip(), "loss")] == list(range(600))
