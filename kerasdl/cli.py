@@ -8,11 +8,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
-from kerasdl.config.compose import conf_dir, register
+from kerasdl.config.compose import conf_dir, quoted, register
 from kerasdl.errors import ConfigError, UserError
 
 
@@ -29,7 +30,8 @@ def hydra_main(run: Callable[[DictConfig], Any]) -> Callable[[], None]:
         except (KeyboardInterrupt, Exception) as error:
             _exit(error)
 
-    job.__module__ = run.__module__  # Hydra names the job, and its help, after it
+    # Hydra names the job, and its help, after the module, which is `__main__` under `python -m`.
+    job.__module__ = f"kerasdl.{Path(run.__code__.co_filename).stem}"
 
     def main() -> None:
         import hydra
@@ -37,6 +39,7 @@ def hydra_main(run: Callable[[DictConfig], Any]) -> Callable[[], None]:
         from kerasdl.config.explain import as_config_error
 
         register()
+        sys.argv[1:] = quoted(sys.argv[1:])
         full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
         try:
@@ -57,6 +60,9 @@ def _exit(error: BaseException) -> NoReturn:
     if isinstance(error, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)
+    if isinstance(error, BrokenPipeError):  # `... --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ENOTDIR):
         error = UserError(f"{error.filename or 'a file'} can't be written: {error.strerror}. Choose another paths.output_dir.")
     if not isinstance(error, UserError):

@@ -38,7 +38,6 @@ def preview(config: DictConfig, path: Path) -> Path:
     from kerasdl.data.augmentation import Augmentation
     from kerasdl.seeds import derive
 
-    data.check(config.data)
     loaded = data.load(config.data, config.seed, config.paths.cache_dir, print)
     images, labels = loaded.train.batch(loaded.train.epoch(0), tf.constant(0))
     images = tf.cast(images[:_MOST_IMAGES], tf.float32)

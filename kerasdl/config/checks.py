@@ -134,12 +134,12 @@ def _check_validation(tree: dict) -> None:
 
 def _check_contradictions(tree: dict) -> None:
     model, optimizer, trainer, task = tree["model"], tree["optimizer"], tree["trainer"], tree["task"]
-    if "filters" in model and len(model["filters"]) != len(model["kernel_sizes"]):
+    if "kernel_sizes" in model and len(model["filters"]) != len(model["kernel_sizes"]):
         raise ConfigError(
             "model.kernel_sizes must be as long as model.filters. "
             f"Received: {model['kernel_sizes']} for {model['filters']}."
         )
-    if "filters" in model and not model["filters"]:
+    if model.get("filters") == []:
         raise ConfigError("model.filters must name at least one convolution. Received: [].")
     clips = [key for key in ("clipnorm", "global_clipnorm", "clipvalue") if optimizer.get(key) is not None]
     if len(clips) > 1:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 def conf_dir() -> Path:
@@ -23,14 +23,28 @@ def register() -> None:
 
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.Config)
+    # Each file of conf/ names its type in its defaults list, e.g. `/schema/model@_here_: cnn`.
     for group in (schema.Data, schema.Trainer, schema.Tracking):
-        store.store(group=group.__name__.lower(), name="schema", node=group)
+        store.store(group="schema", name=group.__name__.lower(), node=group)
+    store.store(group="schema/task", name="classification", node=schema.Classification)
     for name, model in {"cnn": schema.Cnn, "image_classifier": schema.ImageClassifier, "layers": schema.Layers}.items():
-        store.store(group="model", name=f"schema_{name}", node=model)
-    store.store(group="task", name="schema_classification", node=schema.Classification)
-    for module, base in ((optimizers, optimizers.Optimizer), (schedules, schedules.Schedule)):
+        store.store(group="schema/model", name=name, node=model)
+    for base in (optimizers.Optimizer, schedules.Schedule):
         for node in base.__subclasses__():
-            store.store(group=base.__name__.lower(), name=f"schema_{node.__name__.lower()}", node=node)
+            store.store(group=f"schema/{base.__name__.lower()}", name=node.__name__.lower(), node=node)
+    OmegaConf.register_new_resolver("groups", _groups, replace=True)
+
+
+def quoted(overrides: Sequence[str]) -> list[str]:
+    """Returns the overrides with `debug=nan` quoted: Hydra would read that option's name as a number."""
+    return ["debug='nan'" if override == "debug=nan" else override for override in overrides]
+
+
+def _groups() -> str:
+    """Returns a line for each group of conf/ with its options, for `--help`."""
+    folders = sorted(folder for folder in conf_dir().iterdir() if folder.is_dir() and folder.name != "base")
+    options = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+    return "\n".join(f"{name}: {', '.join(known)}" for name, known in options.items())
 
 
 def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) -> DictConfig:
@@ -53,4 +67,4 @@ def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) ->
     register()
     folder = Path(conf).resolve() if conf else conf_dir()
     with hydra.initialize_config_dir(str(folder), version_base="1.3"), as_config_error():
-        return hydra.compose("train", overrides=list(overrides))
+        return hydra.compose("train", overrides=quoted(overrides))

@@ -40,7 +40,7 @@ def explain(error: Exception) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
-        options = [name for name in error.options if not _internal(name)]
+        options = sorted(error.options)
         near = did_you_mean(option, options)
         listed = "" if near.startswith(" Known") else f" Known: {', '.join(options)}."
         return f"{group}={option}: there is no such option.{near}{listed}"
@@ -57,10 +57,6 @@ def explain(error: Exception) -> str:
     if cause is not error:
         lines.append(_first_line(cause))
     return " ".join(lines[:4]) or type(error).__name__
-
-
-def _internal(option: str) -> bool:
-    return option in ("base", "schema") or option.startswith("schema_")
 
 
 def _expected(message: str) -> str:

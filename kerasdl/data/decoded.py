@@ -82,10 +82,10 @@ class Cache:
                     self._report(f"{'decoding' if len(names) == 2 else 'reading the labels of'} {what} (once)")
                 self._write(spec, segments, names)
                 found, complaint = self._load(names)
-        except PermissionError as error:
+        except OSError as error:
             raise DataError(
                 f"paths.cache_dir must be a directory that can be written, to keep decoded examples in. Received: "
-                f"{str(self.directory.parents[1])!r} ({error.strerror})."
+                f"{str(self.directory.parents[1])!r} ({error.strerror or error})."
             ) from error
         if found is None:
             raise DataError(f"{complaint}, although it was written just now: check the disk of paths.cache_dir.")
@@ -133,16 +133,16 @@ class Cache:
             for chunk_images, chunk_labels in self._chunks(segments, with_images):
                 labels.append(chunk_labels)
                 if with_images:
-                    pixels = memoryview(np.ascontiguousarray(chunk_images)).cast("B")
+                    pixels: Any = np.ascontiguousarray(chunk_images)
                     crc = zlib.crc32(pixels, crc)
                     file.write(pixels)
-            all_labels = np.concatenate(labels).astype(np.int64)
+            all_labels: Any = np.concatenate(labels).astype(np.int64)
             _check_labels(all_labels, spec, self._entry)
             if with_images:
                 rows[names[1]] = {"bytes": file.tell(), "crc32": crc}
         with written_whole(self.directory / names[0]) as file:
             np.save(file, all_labels)
-            rows[names[0]] = {"bytes": file.tell(), "crc32": zlib.crc32(memoryview(all_labels))}
+            rows[names[0]] = {"bytes": file.tell(), "crc32": zlib.crc32(all_labels)}
         with written_whole(self.directory / "manifest.json") as file:
             file.write(json.dumps(self._manifest() | rows, indent=2).encode())
 

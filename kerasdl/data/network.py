@@ -37,7 +37,8 @@ def _answers(url: str, limit: float) -> bool:
     proxied = parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host)
     try:
         if proxied:  # The proxy always accepts a connection: only a request shows whether it lets this one through.
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=limit).close()
+            opener = urllib.request.build_opener()  # urlopen's own would remember the proxy of its first use
+            opener.open(urllib.request.Request(url, method="HEAD"), timeout=limit).close()
         else:
             port = parts.port or (80 if parts.scheme == "http" else 443)
             socket.create_connection((host, port), timeout=limit).close()

@@ -27,15 +27,17 @@ def chain(layers: Sequence[keras.layers.Layer], input_shape: Shape, *, style: st
     inputs = keras.Input(input_shape, name="image")
     outputs = inputs
     for layer in layers:
+        came = "x".join(str(side) for side in outputs.shape[1:])
         try:
             outputs = layer(outputs)
+            if 0 in outputs.shape:
+                raise ValueError("Nothing of the image is left.")
         except ValueError as error:
             size = "x".join(map(str, input_shape))
-            came = "x".join(str(side) for side in outputs.shape[1:])
-            reason = " ".join(str(error).split()).split(" Arguments received")[0]
+            reason = " ".join(str(error).split()).split(" Arguments received")[0].split(" Received")[0]
             raise ConfigError(
                 f"model {name} doesn't fit images of {size}: layer {layer.name} got {came}. {reason} "
-                "Take larger images, smaller kernels or fewer layers."
+                "Take larger images (data.image_size=[height,width]), smaller kernels or fewer layers."
             ) from error
     if style == "functional":
         return keras.Model(inputs, outputs, name=name)

@@ -23,8 +23,15 @@ def serving_model(
     if isinstance(network, keras.Sequential):
         for layer in network.layers:
             x = layer(x)
-    elif hasattr(network, "operations"):  # functional
-        x = keras.models.clone_model(network, input_tensors=x, clone_function=lambda layer: layer).output
+    elif hasattr(network, "operations"):  # a functional model: the same layers called again, on normalised images
+
+        def call(layer, *args, **kwargs):
+            return layer(*(x if arg is image else arg for arg in args), **kwargs)
+
+        flat = keras.models.clone_model(
+            network, input_tensors=image, clone_function=lambda layer: layer, call_function=call
+        )
+        x = flat.output
     else:
         x = network(x)
     return keras.Model(image, output(x), name=name or network.name)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
     from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
 
 MODEL_NAME = "model"
 
@@ -48,20 +49,24 @@ def save(model: "keras.Model", example: "np.ndarray", folder: Path, run_id: str)
     )
 
 
-def upload(client: "MlflowClient", folder: Path, run_id: str, experiment_id: str) -> None:
-    """Uploads what `save` wrote, as the output "model" of the run."""
-    from mlflow.entities import LoggedModelOutput
-    from mlflow.models import Model
+class Upload:
+    """Uploads what `save` wrote, as the output "model" of a run; a call that failed may be repeated."""
 
-    logged = client.create_logged_model(experiment_id, name=MODEL_NAME, source_run_id=run_id)
-    client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
-    try:
-        description = Model.load(str(folder))
-        description.model_id = description.model_uuid = logged.model_id
-        description.artifact_path = logged.artifact_location
-        description.save(str(folder / "MLmodel"))
-        client.log_model_artifacts(logged.model_id, str(folder))
-    except Exception:
-        client.finalize_logged_model(logged.model_id, "FAILED")
-        raise
-    client.finalize_logged_model(logged.model_id, "READY")
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._logged: LoggedModel | None = None
+
+    def __call__(self, client: "MlflowClient", run_id: str, experiment_id: str) -> None:
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.models import Model
+
+        if self._logged is None:
+            self._logged = client.create_logged_model(experiment_id, name=MODEL_NAME, source_run_id=run_id)
+        description = Model.load(str(self._folder))
+        description.model_id = description.model_uuid = self._logged.model_id
+        description.artifact_path = self._logged.artifact_location
+        description.save(str(self._folder / "MLmodel"))
+        client.log_model_artifacts(self._logged.model_id, str(self._folder))
+        client.finalize_logged_model(self._logged.model_id, "READY")
+        # Last, so that a run never has a model whose files are missing.
+        client.log_outputs(run_id, models=[LoggedModelOutput(self._logged.model_id, step=0)])

@@ -6,7 +6,6 @@ tracking address stay as they are. What a run consists of is decided by the expe
 """
 
 import atexit
-import shutil
 import sys
 import tempfile
 import threading
@@ -48,10 +47,12 @@ class MlflowTracker:
         self._opened = threading.Event()
         self._opening_error: TrackingError | None = None
         self._opening_error_was_raised = False
-        self._run_id: str | None = None
-        self._experiment_id: str | None = None
+        # Set by the worker before `_opened` is.
+        self._run_id: Any = None
+        self._experiment_id: Any = None
         self._client: Any = None
         self._monitor: Any = None
+        self._folders: list[tempfile.TemporaryDirectory] = []
         self._started = self._finished = False
         self._worker = Worker(self._write_points, is_temporary, limits.MAX_METRICS)
 
@@ -146,15 +147,13 @@ class MlflowTracker:
             example: uint8 images [n, H, W, C], n >= 1; the first one is kept as the input example.
         """
         self._opened.wait()
-        if self._opening_error:
+        if self._run_id is None:  # opening failed, which `finish` will say
             return
-        folder = Path(tempfile.mkdtemp(prefix="kerasdl-model-"))
-        try:
-            logged_model.save(model, example, folder, self._run_id)
-        except BaseException:
-            shutil.rmtree(folder)
-            raise
-        self._put("the model", partial(self._upload_model, folder))
+        folder = tempfile.TemporaryDirectory(prefix="kerasdl-model-")
+        self._folders.append(folder)
+        logged_model.save(model, example, Path(folder.name), self._run_id)
+        upload = logged_model.Upload(Path(folder.name))
+        self._put("the model", lambda: upload(self._client, self._run_id, self._experiment_id))
 
     def finish(self, status: str, error: str | None = None) -> None:
         """Writes what is still queued, ends the run and returns when all is written. A second call does nothing.
@@ -172,6 +171,8 @@ class MlflowTracker:
             self.text(error, "error/traceback.txt")
         self._put("the end of the run", partial(self._end, status))
         self._worker.close()
+        for folder in self._folders:
+            folder.cleanup()
         self._finished = True
         atexit.unregister(self._finish_at_exit)
         if self._opening_error:
@@ -204,13 +205,12 @@ class MlflowTracker:
     def _open(self) -> None:
         psutil.cpu_percent()  # its first answer is always 0; the system metrics are to start with the second
         try:
-            client = self._store.connect()
-            self._experiment_id = experiment_id(client, self._tracking.experiment, self._store)
-            run = client.create_run(
+            self._client = self._store.connect()
+            self._experiment_id = experiment_id(self._client, self._tracking.experiment, self._store)
+            run = self._client.create_run(
                 self._experiment_id, run_name=self._tracking.run_name, tags={"mlflow.user": environment.user()}
             )
             self._run_id = run.info.run_id
-            self._client = client
         except Exception as error:
             self._opening_error = opening_error(error, self._store)
         finally:
@@ -249,18 +249,13 @@ class MlflowTracker:
 
     def _write_dataset(self, name: str, version: str, digest: str, source: str, context: str) -> None:
         from mlflow.data.code_dataset_source import CodeDatasetSource
-        from mlflow.data.meta_dataset import MetaDataset
-        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
         # MLflow has no source type for tfds:// and refuses it as an address; it shows this one as it stands.
         origin = CodeDatasetSource({"mlflow.source.name": source, "version": version})
-        dataset = MetaDataset(origin, name=name, digest=digest[: limits.MAX_DIGEST_LENGTH])
+        dataset = Dataset(name, digest[: limits.MAX_DIGEST_LENGTH], "code", origin.to_json())
         tags = [InputTag("mlflow.data.context", context), InputTag("version", version)]
-        self._client.log_inputs(self._run_id, [DatasetInput(dataset._to_mlflow_entity(), tags)])
-
-    def _upload_model(self, folder: Path) -> None:
-        logged_model.upload(self._client, folder, self._run_id, self._experiment_id)
-        shutil.rmtree(folder)
+        self._client.log_inputs(self._run_id, [DatasetInput(dataset, tags)])
 
     def _end(self, status: str) -> None:
         if self._monitor:

@@ -4,6 +4,7 @@
 serves one person as well, starts in half the time, holds its port from the first moment and leaves no orphan.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -98,7 +99,6 @@ def _run(app, listener: socket.socket) -> None:
             print(f"MLflow UI: http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)", flush=True)
 
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-    try:
+    # Interrupted, uvicorn ends in good order and then hands the signal on; for a server that is the regular end.
+    with contextlib.suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass  # uvicorn has ended in good order and hands the signal on; for a server it is the regular end

@@ -59,7 +59,7 @@ class Store:
         Absolute, because MLflow would otherwise keep a path relative to the directory the program was started in.
         """
         is_database = self.uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
-        return (self.output_dir / "artifacts").as_uri() if is_database else None
+        return str(self.output_dir / "artifacts") if is_database else None
 
     def describe(self) -> str:
         """Returns where results go, in a phrase for the user."""
@@ -164,8 +164,10 @@ def import_mlflow():
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     import mlflow
 
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics"):
+    for name in ("alembic", "mlflow.system_metrics"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It logs tracebacks of what it raises as well; the tracker tells such errors itself, once.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return mlflow
 
 

@@ -5,12 +5,12 @@ two rounds so that metrics gather into few batches, tries again while a store is
 it couldn't write. It knows nothing of MLflow.
 """
 
-import itertools
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 REST_SECONDS = 1.0
@@ -86,19 +86,21 @@ class Worker:
             while not self._queue.empty():
                 items.append(self._queue.get())
             closed = None in items
-            for is_points, group in itertools.groupby(
-                (i for i in items if i is not None), lambda i: isinstance(i, list)
-            ):
-                if is_points:
-                    self._run_points([point for points in group for point in points])
+            points: list[Any] = []
+            for item in items:
+                if isinstance(item, list):
+                    points += item
                 else:
-                    for job in group:
-                        self._run(job)
+                    self._run_points(points)
+                    points = []
+                    if item is not None:
+                        self._run(item)
+            self._run_points(points)
 
     def _run_points(self, points: list[Any]) -> None:
         for start in range(0, len(points), self._batch_size):
             batch = points[start : start + self._batch_size]
-            self._run(Job(f"{len(batch)} metric values", lambda batch=batch: self._write_points(batch)))
+            self._run(Job(f"{len(batch)} metric values", partial(self._write_points, batch)))
 
     def _run(self, job: Job) -> None:
         """Runs `job`, again and again while its failure is temporary and there is time."""

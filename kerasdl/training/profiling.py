@@ -29,9 +29,9 @@ class Profiling:
     def stop(self) -> None:
         """Stops the profiler and writes the trace, if it runs."""
         if self._running:
-            tf.profiler.experiment.stop()
+            tf.profiler.experimental.stop()
             self._running = False
 
     def _start(self) -> None:
-        tf.profiler.experiment.start(self._folder)
+        tf.profiler.experimental.start(self._folder)
         self._running = True

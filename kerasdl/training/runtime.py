@@ -5,6 +5,7 @@ a run. Within one process (a notebook) device, threads and determinism can't be 
 """
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -135,7 +136,20 @@ def numerics_checked(check: bool) -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        message = " ".join(str(error).split())
-        raise TrainingError(f"debug=nan found: {message[:600]}") from error
+        raise TrainingError(f"the first value that isn't finite: {_culprit(str(error))}") from error
     finally:
         tf.debugging.disable_check_numerics()
+
+
+def _culprit(message: str) -> str:
+    """Returns what and where from the check's message, which is a page long: values, operation, last line of a model."""
+    values = re.search(r"Tensor had ([\w ,+-]+?) values", message)
+    operation = re.search(r"Detected at node (\S+)/CheckNumerics", message)
+    found = [
+        f"{values[1] if values else 'NaN or infinity'} in the output of {operation[1] if operation else 'an operation'}"
+    ]
+    # Frames of the program's own and of Keras's layers tell more than those of TensorFlow below them.
+    frames = [line for line in re.findall(r"\+ (\S+ \(L\d+\) \w+)", message) if "tensorflow/python/" not in line]
+    if frames:
+        found.append(f"made at {frames[-1]}")
+    return ", ".join(found) + ". Look at the inputs of that operation, or lower optimizer.learning_rate."

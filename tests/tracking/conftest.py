@@ -71,16 +71,16 @@ class Server:
         artifacts = ["--artifacts-destination", str(self.directory / "artifacts")]
         command = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1"]
         env = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        self.log = open(self.directory / "server.log", "ab")
-        self.process = subprocess.Popen(
-            [*command, *store, *artifacts], env=env, stdout=self.log, stderr=self.log, cwd=self.directory
-        )
-        _wait_for(self.uri + "/health", self.process, self.directory / "server.log")
+        log = self.directory / "server.log"
+        with open(log, "ab") as out:
+            self.process = subprocess.Popen(
+                [*command, *store, *artifacts], env=env, stdout=out, stderr=out, cwd=self.directory
+            )
+        _wait_for(self.uri + "/health", self.process, log)
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(20)
-        self.log.close()
 
 
 def _wait_for(url: str, process: subprocess.Popen, log: Path, seconds: float = 60) -> None:
@@ -91,7 +91,8 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path, seconds: float = 6
             urllib.request.urlopen(url, timeout=2).close()
             return
         except OSError as error:
-            assert process.poll() is None and time.monotonic() < deadline, (error, log.read_text()[-2000:])
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{url}: {error}\n{log.read_text()[-2000:]}")
             time.sleep(0.2)
 
 

@@ -62,13 +62,16 @@ def test_the_model_says_what_it_takes_gives_and_needs(logged):
     client = mlflow.MlflowClient(uri)
     run = client.get_run(run_id)
     model = client.get_logged_model(run.outputs.model_outputs[0].model_id)
-    assert model.name == "model" and model.status == "READY" and model.source_run_id == run_id
-    info = mlflow.models.get_model_info(model.artifact_location)
+    assert model.name == "model"
+    assert model.status == "READY"
+    assert model.source_run_id == run_id
+    info = mlflow.models.Model.load(model.artifact_location)
     (taken,), (given,) = info.signature.inputs.inputs, info.signature.outputs.inputs
     assert (taken.type, taken.shape) == (np.dtype("uint8"), (-1, 8, 8, 1))
     assert (given.type, given.shape) == (np.dtype("float32"), (-1, 3))
     requirements = mlflow.artifacts.load_text(f"{model.artifact_location}/requirements.txt")
-    assert f"keras=={keras.__version__}" in requirements and f"numpy=={np.__version__}" in requirements
+    assert f"keras=={keras.__version__}" in requirements
+    assert f"numpy=={np.__version__}" in requirements
     example = mlflow.artifacts.load_dict(f"{model.artifact_location}/serving_input_example.json")
     assert np.array(example["inputs"]).shape == (1, 8, 8, 1)
 

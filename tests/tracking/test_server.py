@@ -24,7 +24,9 @@ def test_a_run_is_kept_by_a_server(make_config, tmp_path, server, capsys):
     tracker.finish("FINISHED")
     client = mlflow.MlflowClient(server.uri)
     run = client.get_run(tracker.run_id)
-    assert run.info.status == "FINISHED" and run.data.params == {"seed": "0"} and run.data.tags["t"] == "v"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"seed": "0"}
+    assert run.data.tags["t"] == "v"
     assert [point.step for point in client.get_metric_history(tracker.run_id, "loss")] == list(range(1200))
     assert run.inputs.dataset_inputs[0].dataset.name == "mnist"
     assert "config.yaml" in [file.path for file in client.list_artifacts(tracker.run_id)]

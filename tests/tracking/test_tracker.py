@@ -41,19 +41,21 @@ def test_a_run_holds_what_was_logged(config, tmp_path):
 
     client = tracking.open_store(config)
     run = client.get_run(tracker.run_id)
-    assert run.info.status == "FINISHED" and run.info.end_time >= run.info.start_time
+    assert run.info.status == "FINISHED"
+    assert run.info.end_time >= run.info.start_time
     assert run.info.run_name == "first"
     assert run.data.params == {
         "model.filters": "[10, 20]", "model.regularizer": "None", "seed": "0", "callbacks": "{}"
     }  # fmt: skip
     assert run.data.metrics == {"loss": 0.5, "accuracy": 0.9}
     assert client.get_metric_history(tracker.run_id, "loss")[0].step == 7
-    assert run.data.tags["purpose"] == "baseline" and run.data.tags["hash"] == "abc"
+    assert run.data.tags["purpose"] == "baseline"
+    assert run.data.tags["hash"] == "abc"
     assert run.data.tags["python"] == ".".join(map(str, sys.version_info[:3]))
     assert {"config.yaml", "curves.png", "files", "notes", "requirements.txt"} <= set(artifacts(client, tracker.run_id))
     assert artifacts(client, tracker.run_id, "files") == ["files/weights.bin"]
     assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/config.yaml") == "seed: 0\n"
-    assert run.info.artifact_uri.startswith((config_dir(config) / "artifacts").as_uri())
+    assert run.info.artifact_uri.startswith(str(config_dir(config) / "artifacts"))
     dataset = run.inputs.dataset_inputs[0]
     assert (dataset.dataset.name, dataset.dataset.digest) == ("mnist", "d" * 36)
     assert {tag.key: tag.value for tag in dataset.tags} == {"mlflow.data.context": "train", "version": "3.0.1"}
@@ -80,9 +82,11 @@ def test_values_that_are_not_finite_and_values_that_are_long_are_taken(config):
     tracker.metrics({"loss": float("nan"), "worst": float("inf")}, 0)
     tracker.finish("FINISHED")
     run = tracking.open_store(config).get_run(tracker.run_id)
-    assert len(run.data.params["layers"]) == 6000 and run.data.params["layers"].endswith("...")
+    assert len(run.data.params["layers"]) == 6000
+    assert run.data.params["layers"].endswith("...")
     assert len(run.data.tags["note"]) == 8000
-    assert str(run.data.metrics["loss"]) == "nan" and run.data.metrics["worst"] > 1e300
+    assert str(run.data.metrics["loss"]) == "nan"
+    assert run.data.metrics["worst"] > 1e300
 
 
 def test_more_params_than_one_request_takes(config):
@@ -100,7 +104,8 @@ def test_an_exception_leaves_a_failed_run_with_its_traceback(config):
     tracker.metrics({"loss": 1.0}, 0)
     tracker.finish("FAILED", error="Traceback ...\nValueError: no\n")
     run = tracking.open_store(config).get_run(tracker.run_id)
-    assert run.info.status == "FAILED" and run.data.metrics == {"loss": 1.0}
+    assert run.info.status == "FAILED"
+    assert run.data.metrics == {"loss": 1.0}
     assert "ValueError: no" in mlflow.artifacts.load_text(f"{run.info.artifact_uri}/error/traceback.txt")
 
 
@@ -132,11 +137,10 @@ def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path):
     import keras
     import numpy as np
 
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/own.db")
-    mlflow.set_experiment(experiment_id=mlflow.create_experiment("own", artifact_location=f"{tmp_path}/own"))
+    own_experiment = mlflow.create_experiment("own", artifact_location=f"{tmp_path}/own")
     try:
-        with mlflow.start_run() as own:
+        with mlflow.start_run(experiment_id=own_experiment) as own:
             config.tracking.uri = f"sqlite:///{config_dir(config)}/mlflow.db"
             tracker = tracking.create(config)
             tracker.start(**EMPTY)
@@ -146,10 +150,11 @@ def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path):
             assert mlflow.active_run().info.run_id == own.info.run_id
             assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path}/own.db"
         own = mlflow.get_run(own.info.run_id)
-        assert own.data.metrics == {} and own.outputs.model_outputs == []
+        assert own.data.metrics == {}
+        assert own.outputs.model_outputs == []
         assert tracking.open_store(config).get_run(tracker.run_id).data.metrics == {"loss": 1.0}
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None)
 
 
 def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config):
@@ -163,7 +168,8 @@ def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config):
     assert "\n" not in str(caught.value)
     tracker.finish("FINISHED")  # not said again
     run = tracking.open_store(config).get_run(tracker.run_id)
-    assert run.data.metrics == {"loss": 1.0} and run.info.status == "FINISHED"
+    assert run.data.metrics == {"loss": 1.0}
+    assert run.info.status == "FINISHED"
 
 
 def test_a_deleted_experiment_is_refused_by_name(config):
@@ -235,4 +241,5 @@ def test_no_tracker_takes_the_same_calls(make_config, tmp_path):
     nothing.start(**EMPTY)
     nothing.metrics({"loss": 1.0}, 0)
     nothing.finish("FINISHED")
-    assert nothing.run_id is None and not (tmp_path / "out").exists()
+    assert nothing.run_id is None
+    assert not (tmp_path / "out").exists()

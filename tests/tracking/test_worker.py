@@ -41,7 +41,8 @@ def test_points_gather_while_the_worker_rests(monkeypatch):
         worker.put_points([0])
         time.sleep(0.001)
     worker.close()
-    assert sum(batches) == 100 and len(batches) <= 2
+    assert sum(batches) == 100
+    assert len(batches) <= 2
 
 
 def test_a_job_is_tried_again_while_the_store_is_away():
@@ -59,7 +60,8 @@ def test_a_job_is_tried_again_while_the_store_is_away():
     worker.put("job", job)
     assert done.wait(5)
     worker.close()
-    assert len(attempts) == 4 and worker.failures == []
+    assert len(attempts) == 4
+    assert worker.failures == []
 
 
 def test_a_failure_does_not_cost_the_jobs_behind_it():
@@ -85,4 +87,5 @@ def test_a_store_that_stays_away_is_given_up_soon_after_closing():
     start = time.monotonic()
     worker.close()
     assert time.monotonic() - start < 2.0
-    assert worker.failures[0].name == "job" and len(worker.failures) == 11
+    assert worker.failures[0].name == "job"
+    assert len(worker.failures) == 11

@@ -1,0 +1,64 @@
+"""What all tests share: data folders that the session makes for itself, and small experiments on scikit-learn's digits.
+
+Nothing here needs a network, and nothing is written outside pytest's temporary folder.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Before anything imports TensorFlow: its start-up messages would drown a failing test's own.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+FAST = ("data=digits", "model=image_classifier", "data.batch_size=32", "trainer.epochs=2", "tracking.interval=10")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folders(tmp_path_factory):
+    """The session's own data, cache and home, for tests and for the processes that they start."""
+    root = tmp_path_factory.mktemp("session")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TFDS_DATA_DIR", str(root / "tfds"))
+    patch.setenv("KERASDL_CACHE_DIR", str(root / "cache"))
+    patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    patch.delenv("KERASDL_TARGETS", raising=False)
+    yield root
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def fast():
+    """Overrides of an experiment that takes a second: digits, a small network, two epochs."""
+    return list(FAST)
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Composes a small experiment on digits, changed by overrides, whose results go to the test's folder."""
+    from kerasdl import compose
+
+    def composed(*overrides, tracking="none"):
+        own = [f"paths.output_dir={tmp_path / 'mlruns'}", f"tracking={tracking}"]
+        return compose([*FAST, *own, *overrides])
+
+    return composed
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs `python -m kerasdl.<module> ...` in the test's folder, as a user would, and returns the ended process."""
+
+    def run(module, *arguments, timeout=120, **environment):
+        return subprocess.run(
+            [sys.executable, "-m", f"kerasdl.{module}", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run

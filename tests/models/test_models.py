@@ -1,0 +1,110 @@
+"""The networks of the model group: their sizes, their two styles, and what they compute."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasdl import compose
+from kerasdl.config.instantiate import instantiate
+from kerasdl.errors import ConfigError
+from kerasdl.models import cnn, image_classifier
+from kerasdl.models.seeding import seeded
+from kerasdl.models.serving import serving_model
+
+STYLES = ("sequential", "functional")
+
+
+def build(name, style="sequential", shape=(28, 28, 3), seed=0, overrides=()):
+    config = compose([f"model={name}", f"model.style={style}", *overrides])
+    with seeded(seed) as seed_layers:
+        model = instantiate(config.model, "model", input_shape=shape, classes=10)
+        seed_layers(model)
+    return model
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_parameter_counts_are_the_classic_ones(style):
+    assert cnn.build((28, 28, 1), 10, style=style).count_params() == 21_840
+    assert image_classifier.build((28, 28, 3), 10, style=style).count_params() == 422_218
+
+
+@pytest.mark.parametrize("name", ["cnn", "image_classifier", "layers"])
+def test_sequential_and_functional_are_equal_to_the_bit(name, tmp_path):
+    sequential, functional = (build(name, style) for style in STYLES)
+    assert isinstance(sequential, keras.Sequential)
+    assert not isinstance(functional, keras.Sequential)
+    images = np.random.default_rng(0).normal(size=(4, 28, 28, 3)).astype("float32")
+    np.testing.assert_array_equal(sequential(images), functional(images))
+    np.testing.assert_array_equal(sequential(images, training=True), functional(images, training=True))
+
+    names = [[layer.name for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+             for model in (sequential, functional)]  # fmt: skip
+    assert names[0] == names[1]
+
+    other = build(name, "functional", seed=1)
+    assert not np.array_equal(other(images), sequential(images))
+    sequential.save_weights(tmp_path / "model.weights.h5")
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(other(images), sequential(images))
+
+
+def test_the_seed_decides_weights_and_dropout():
+    images = np.ones((2, 28, 28, 3), "float32")
+    first, again, other = build("cnn", seed=3), build("cnn", seed=3), build("cnn", seed=4)
+    np.testing.assert_array_equal(first(images, training=True), again(images, training=True))
+    assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
+
+
+def test_cnn_computes_what_its_layers_say():
+    """Weights set by hand: a network of one map, whose logits can be computed on paper."""
+    model = cnn.build((12, 12, 1), 2, filters=(1, 1), kernel_sizes=(3, 2), dense_units=1)
+    conv1, conv2, dense, logits = (model.get_layer(name) for name in ("conv1", "conv2", "dense", "logits"))
+    conv1.set_weights([np.ones((3, 3, 1, 1)), np.array([-8.0])])  # 9 ones - 8 = 1 everywhere, 10x10
+    conv2.set_weights([np.ones((2, 2, 1, 1)), np.array([1.0])])  # pooled to 5x5; 4 ones + 1 = 5 everywhere, 4x4
+    dense.set_weights([np.full((4, 1), 0.5), np.array([0.0])])  # pooled to 2x2: 4 * 0.5 * 5 = 10
+    logits.set_weights([np.array([[1.0, -1.0]]), np.array([0.5, 0.0])])
+    np.testing.assert_allclose(model(np.ones((1, 12, 12, 1), "float32")), [[10.5, -10.0]])
+
+
+def test_channel_dropout_drops_whole_feature_maps():
+    model = build("cnn", overrides=["model.channel_dropout=0.5"])
+    layer = model.get_layer("channel_dropout")
+    dropped = np.asarray(layer(np.ones((8, 4, 4, 20), "float32"), training=True))
+    per_map = dropped.reshape(8, 16, 20)
+    assert set(np.unique(per_map)) == {0.0, 2.0}
+    assert (per_map == per_map[:, :1]).all()
+
+
+@pytest.mark.parametrize("name", ["cnn", "image_classifier", "layers"])
+@pytest.mark.parametrize("style", STYLES)
+def test_serving_model_takes_raw_images_and_gives_probabilities(name, style, tmp_path):
+    network = build(name, style)
+    scale = keras.layers.Rescaling(1 / 255, name="normalization")
+    model = serving_model(network, scale, keras.layers.Softmax(name="probabilities"))
+    images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), dtype=np.uint8)
+    expected = keras.ops.softmax(network(images.astype("float32") * np.float32(1 / 255)))
+    np.testing.assert_allclose(model(images), expected, rtol=1e-5, atol=1e-7)
+    assert model.get_layer("logits") is network.get_layer("logits")
+
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded(images), model(images))
+
+
+@pytest.mark.parametrize("name", ["cnn", "image_classifier", "layers"])
+def test_images_too_small_are_refused_in_words(name):
+    with pytest.raises(ConfigError, match=r"doesn't fit images of 3x3x1: layer .* got .*Take larger images"):
+        build(name, shape=(3, 3, 1))
+
+
+def test_every_hyperparameter_reaches_the_network():
+    overrides = ["model.filters=[4,6,8]", "model.kernel_sizes=[3,3,3]", "model.dense_units=7", "model.activation=tanh",
+                 "model.dropout=0.1", "model.channel_dropout=0.2", "model.kernel_initializer=he_normal",
+                 "model.kernel_regularizer={_target_: keras.regularizers.L2, l2: 0.5}"]  # fmt: skip
+    model = build("image_classifier", overrides=overrides)
+    conv3, dense = model.get_layer("conv3"), model.get_layer("dense")
+    assert (conv3.filters, conv3.kernel_size, dense.units) == (8, (3, 3), 7)
+    assert dense.activation is keras.activations.tanh
+    assert isinstance(conv3.kernel_initializer, keras.initializers.HeNormal)
+    assert float(conv3.kernel_regularizer.l2) == 0.5
+    assert (model.get_layer("dropout").rate, model.get_layer("channel_dropout").rate) == (0.1, 0.2)
