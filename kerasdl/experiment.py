@@ -41,6 +41,7 @@ class Result:
         run_id: the MLflow run's id; None with `tracking=none`.
         config_hash: identity of what decided the result.
         seconds: how long it took, data and model included.
+        first_step_at: time (seconds since 1970) at which the first training step was done.
     """
 
     status: str
@@ -50,6 +51,7 @@ class Result:
     run_id: str | None
     config_hash: str
     seconds: float
+    first_step_at: float
 
 
 def run(config: DictConfig) -> Result:
@@ -140,7 +142,7 @@ def _train_and_test(
     status = "KILLED" if history.interrupted else "FINISHED"
     run_id = tracker.run_id
     tracker.finish(status)
-    result = Result(status, metrics, history.epochs, model, run_id, identity, watch.seconds())
+    result = Result(status, metrics, history.epochs, model, run_id, identity, watch.seconds(), history.first_step_at)
     _conclude(result, examples, tracker)
     return result
 

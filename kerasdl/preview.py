@@ -32,11 +32,15 @@ def preview(config: DictConfig, path: Path) -> Path:
     Raises:
         UserError: the data can't be had, or the file can't be written.
     """
+    from kerasdl import data
+    from kerasdl.seeds import derive
+    from kerasdl.training.runtime import import_tensorflow
+
+    data.check(config.data)  # a mistake is told before TensorFlow is imported
+    import_tensorflow()
     import tensorflow as tf
 
-    from kerasdl import data
     from kerasdl.data.augmentation import Augmentation
-    from kerasdl.seeds import derive
 
     loaded = data.load(config.data, config.seed, config.paths.cache_dir, print)
     images, labels = loaded.train.batch(loaded.train.epoch(0), tf.constant(0))

@@ -15,7 +15,7 @@ class Augmentation:
     Each image draws its own numbers, and the same seed and batch give the same result.
 
     Args:
-        config: `data.augmentation`: `shift`, `crop`, `flip`, `rotation`, `zoom` and `cutout`, as conf/data/base.yaml
+        config: `data.augmentation`: `shift`, `crop`, `flip`, `rotation`, `zoom` and `cutout`, as conf/base/data.yaml
             explains them; their ranges are checked by `kerasdl.config.checks`.
 
     Example:

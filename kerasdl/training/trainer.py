@@ -46,12 +46,14 @@ class History:
         losses: loss of every step.
         learning_rates: learning rate of every step.
         interrupted: whether Ctrl-C ended training.
+        first_step_at: time (seconds since 1970) at which the first call, of one step, was done.
     """
 
     epochs: dict[str, list[float]] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     learning_rates: list[float] = field(default_factory=list)
     interrupted: bool = False
+    first_step_at: float = 0.0
 
 
 class Trainer:
@@ -155,6 +157,7 @@ class Trainer:
             steps = self._loop.run(handle, done, count)
             seconds = time.perf_counter() - called
             self._calls.record(count, seconds)
+            self.history.first_step_at = self.history.first_step_at or time.time()
             done += len(steps.losses)
             self._record(steps, total, seconds)
             self._check_finite(steps, epoch, done)

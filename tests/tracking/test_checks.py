@@ -2,6 +2,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -129,3 +130,10 @@ def test_a_store_without_runs_can_not_be_read(make_config, tmp_path):
     with pytest.raises(TrackingError, match=r"python -m kerasdl\.train"):
         tracking.open_store(make_config(tmp_path / "empty"))
     assert not (tmp_path / "empty").exists()
+
+
+def test_a_name_that_takes_long_to_look_up(make_config, tmp_path, monkeypatch):
+    given_up = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: given_up.wait(60) and [])
+    assert "no answer in 3 s" in refusal(make_config(tmp_path, uri="http://example.org"))
+    given_up.set()
