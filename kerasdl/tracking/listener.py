@@ -5,10 +5,10 @@ from typing import Any
 
 
 class TrackingListener:
-    """Listens to a training and writes its metrics; MLflow's step is the number of training steps so far.
+    """Listens to a training and writes its metrics; MLflow's step is the number of training steps before or so far.
 
-    Epochs give Keras's names (`loss`, `val_accuracy`, ...), intervals the same behind `interval/`. The learning rate of
-    every step is in `learning_rate`: one point where it changes, none while it stays.
+    Epochs give Keras's names (`loss`, `val_accuracy`, ...), intervals the same behind `interval/`; `learning_rate` has
+    a point for every step, at the step that used it.
 
     Args:
         tracker: a `kerasdl.tracking.Tracker`.
@@ -16,16 +16,13 @@ class TrackingListener:
 
     def __init__(self, tracker: Any):
         self._tracker = tracker
-        self._rate: float | None = None
 
     def on_call(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         """A call is shorter than anything worth keeping."""
 
     def on_interval(self, step: int, metrics: Mapping[str, float], learning_rates: Sequence[float]) -> None:
         for at, rate in enumerate(learning_rates, start=step - len(learning_rates)):
-            if rate != self._rate:
-                self._tracker.metrics({"learning_rate": rate}, at)
-                self._rate = rate
+            self._tracker.metrics({"learning_rate": rate}, at)
         self._tracker.metrics(dict(metrics), step)
 
     def on_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:

@@ -1,0 +1,134 @@
+"""Every file of conf/ composes, its types hold, and its keys are the ones that Keras knows."""
+
+import dataclasses
+import inspect
+
+import keras
+import pytest
+import yaml
+
+from kerasdl import compose
+from kerasdl.config import optimizers, schedules, schema
+from kerasdl.config.checks import check
+from kerasdl.config.compose import conf_dir
+from kerasdl.config.identity import config_hash
+from kerasdl.config.instantiate import instantiate
+
+GROUPS = sorted(folder.name for folder in conf_dir().iterdir() if folder.is_dir() and folder.name not in ("base", "local"))
+OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((conf_dir() / group).glob("*.yaml"))]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda item: item)
+def test_every_option_composes_and_passes_the_checks(group, option):
+    extra = ["data.name=mnist"] if (group, option) == ("data", "tfds") else []
+    check(compose([f"{group}={option}", *extra]))
+
+
+def test_the_default_is_the_classic_recipe():
+    config = compose()
+    assert (config.data.name, config.data.batch_size, config.trainer.epochs) == ("mnist:3.0.1", 64, 10)
+    assert (config.optimizer._target_, config.optimizer.learning_rate) == ("keras.optimizers.SGD", 0.01)
+    assert (config.optimizer.momentum, config.task.loss, config.schedule._target_.split(".")[-1]) == (
+        0.5,
+        "cross_entropy",
+        "Constant",
+    )
+    assert config == compose(["model=cnn", "data=mnist"])
+
+
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "optimizer"])
+def test_every_optimizer_is_built_with_the_values_of_its_file(option):
+    config = compose([f"optimizer={option}"]).optimizer
+    optimizer = instantiate(config, "optimizer")
+    assert isinstance(optimizer, keras.optimizers.Optimizer)
+    assert float(optimizer.learning_rate) == pytest.approx(config.learning_rate)
+    for key in set(config) - {"_target_", "learning_rate"}:
+        assert getattr(optimizer, key, config[key]) == pytest.approx(config[key]), key
+
+
+@pytest.mark.parametrize("node", optimizers.Optimizer.__subclasses__(), ids=lambda node: node.__name__)
+def test_optimizer_types_are_keras_arguments(node):
+    known = set(inspect.signature(getattr(keras.optimizers, node.__name__).__init__).parameters)
+    assert {item.name for item in dataclasses.fields(node)} - {"_target_"} <= known
+
+
+def test_every_trainable_keras_optimizer_has_a_file():
+    classes = {
+        name for name, item in vars(keras.optimizers).items()
+        if inspect.isclass(item) and issubclass(item, keras.optimizers.Optimizer)
+    }  # fmt: skip
+    # Wrappers of other optimizers, the base class, and one that would need its weights swapped for evaluation.
+    classes -= {"Optimizer", "LossScaleOptimizer", "MultiOptimizer", "ScheduleFreeAdamW"}
+    assert {node.__name__ for node in optimizers.Optimizer.__subclasses__()} == classes
+
+
+@pytest.mark.parametrize("node", schedules.Schedule.__subclasses__(), ids=lambda node: node.__name__)
+def test_schedule_types_and_files_agree(node):
+    written = compose([f"schedule={node.__name__.lower()}"]).schedule
+    assert {key: written[key] for key in written} == dataclasses.asdict(node())
+
+
+@pytest.mark.parametrize("node", [schema.Trainer, schema.Tracking], ids=lambda node: node.__name__)
+def test_defaults_of_types_and_files_agree(node):
+    assert compose()[node.__name__.lower()] == dataclasses.asdict(node())
+
+
+def test_every_key_is_documented_where_it_stands():
+    """Each key of a YAML file has a comment on its line, but for what its header or a nested line explains."""
+    silent = []
+    for file in sorted(conf_dir().rglob("*.yaml")):
+        if file.parent.name in ("experiment", "debug", "local"):
+            continue  # these set keys that are documented in their own group
+        for line in file.read_text().splitlines():
+            key, colon, rest = line.partition(":")
+            documented = "#" in rest or not rest.strip() or "_target_" in key or line.lstrip().startswith(("#", "-"))
+            if colon and not documented:
+                silent.append(f"{file.relative_to(conf_dir())}: {line}")
+    overriding = ("data/", "train.yaml")  # data sets set keys of base/data.yaml; train.yaml's hydra node is Hydra's own
+    assert [line for line in silent if not line.startswith(overriding)] == []
+
+
+def test_a_local_file_overrides_and_is_optional(tmp_path):
+    import shutil
+
+    folder = tmp_path / "conf"
+    shutil.copytree(conf_dir(), folder, ignore=shutil.ignore_patterns("local"))
+    assert compose(conf=folder).trainer.threads is None
+    (folder / "local").mkdir()
+    (folder / "local" / "default.yaml").write_text(
+        yaml.safe_dump({"trainer": {"threads": 2}}).join(["# @package _global_\n", ""])
+    )
+    assert compose(conf=folder).trainer.threads == 2
+
+
+def test_the_hash_covers_what_decides_the_result_and_nothing_else():
+    base = config_hash(compose())
+    for override in ("tracking=none", "tracking.experiment=other", "paths.output_dir=/elsewhere", "data.data_dir=/d",
+                     "trainer.steps_per_call=7", "data.manual_dir=/m"):  # fmt: skip
+        assert config_hash(compose([override])) == base, override
+    for override in ("seed=1", "model.dropout=0.4", "data.batch_size=32", "optimizer=adam", "schedule=cosine",
+                     "trainer.precision=mixed_bfloat16", "task.label_smoothing=0.1", "callbacks=early_stopping",
+                     "data.augmentation.shift=0.1", "trainer.threads=1"):  # fmt: skip
+        assert config_hash(compose([override])) != base, override
+
+
+def test_a_model_of_ones_own_has_keys_of_its_own(tmp_path, monkeypatch):
+    """A builder in the user's package, named by a file in the user's folder; the environment allows the package."""
+    (tmp_path / "my_package.py").write_text(
+        "import keras\n\ndef build(input_shape, classes, *, width):\n"
+        "    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(width),\n"
+        "                             keras.layers.Dense(classes)])\n"
+    )
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text("_target_: my_package.build\nwidth: 12\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    overrides = [f"hydra.searchpath=[{tmp_path / 'conf'}]", "model=mine", "model.width=5"]
+    config = compose(overrides)
+    from kerasdl.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="KERASDL_TARGETS"):
+        check(config)
+    monkeypatch.setenv("KERASDL_TARGETS", "my_package")
+    check(config)
+    model = instantiate(config.model, "model", input_shape=(4, 4, 1), classes=3)
+    assert model.layers[1].units == 5

@@ -1,0 +1,112 @@
+"""What a mistake on the command line is answered with: one line, the key, what came, the next step; and quickly."""
+
+import re
+
+import pytest
+
+from kerasdl import compose
+from kerasdl.config.checks import check
+from kerasdl.config.instantiate import instantiate
+from kerasdl.errors import ConfigError
+
+MISTAKES = {
+    "modle=cnn": "modle: there is no such key. Did you mean 'model'?",
+    "model=cn": "model=cn: there is no such option. Did you mean 'cnn'? Known: cnn, image_classifier, layers.",
+    "optimizer=adm": "Did you mean 'adam'?",
+    "trainer.epoch=3": "trainer.epoch: there is no such key. Did you mean 'epochs'?",
+    "optimizer.momentun=0.9": "optimizer.momentun: there is no such key. Did you mean 'momentum'?",
+    "+data.shufle=true": "data.shufle: there is no such key. Did you mean 'shuffle'?",
+    "+sed=3": "sed: there is no such key. Did you mean 'seed'?",
+    "trainer.epochs=many": "trainer.epochs must be an integer. Received: many.",
+    "optimizer.learning_rate=fast": "optimizer.learning_rate must be a number. Received: fast.",
+    "data.shuffle=perhaps": "data.shuffle: Value 'perhaps' is not a valid bool",
+    "data.batch_size=0": "data.batch_size must be >= 1. Received: 0.",
+    "trainer.epochs=0": "trainer.epochs must be >= 1. Received: 0.",
+    "seed=-1": "seed must be >= 0. Received: -1.",
+    "optimizer.learning_rate=-0.1": "optimizer.learning_rate must be > 0. Received: -0.1.",
+    "optimizer.learning_rate=nan": "optimizer.learning_rate must be > 0. Received: nan.",
+    "optimizer.momentum=1": "optimizer.momentum must be in [0, 1). Received: 1.0.",
+    "model.dropout=1.5": "model.dropout must be in [0, 1). Received: 1.5.",
+    "model.filters=[10,0]": "model.filters must be >= 1. Received: 0.",
+    "model.kernel_sizes=[5]": "model.kernel_sizes must be as long as model.filters.",
+    "model.style=funky": "model.style must be sequential or functional. Received: funky.",
+    "data.validation=1.0": "data.validation must be a fraction in [0, 1), a count >= 0 or the name of a split.",
+    "data.fraction=0": "data.fraction must be in (0, 1]. Received: 0.0.",
+    "task.label_smoothing=1": "task.label_smoothing must be in [0, 1). Received: 1.0.",
+    "task.loss=crossentropy": "Did you mean 'cross_entropy'?",
+    "task.metrics=[acuracy]": "Did you mean 'accuracy'?",
+    "task.class_weights=equal": "task.class_weights must be null, balanced or a list of numbers >= 0.",
+    "trainer.precision=float16": "trainer.precision must be float32 or mixed_bfloat16 or mixed_float16.",
+    "trainer.device=tpu": "trainer.device must be auto or cpu or gpu. Received: tpu.",
+    "trainer.jit=maybe": "trainer.jit must be auto, true or false. Received: maybe.",
+    "trainer.steps_per_call=0": "trainer.steps_per_call must be auto or an integer >= 1. Received: 0.",
+    "trainer.profile=[20,10]": "trainer.profile must be [first, last]",
+    "model._target_=os.system": "model._target_ must name a class or function of",
+    "optimizer._target_=keras.utils.get_file": "optimizer._target_ must name a class or function of keras.optimizers",
+    "callbacks.x._target_=keras.callbacks.LambdaCallback": "there is no such key",
+    "optimizer.learning_rate=0.1,0.2": "To sweep over it, add --multirun",
+}
+
+
+@pytest.mark.parametrize("override", MISTAKES)
+def test_a_mistake_is_named_with_its_next_step(override):
+    with pytest.raises(ConfigError, match=re.escape(MISTAKES[override])) as caught:
+        check(compose([override]))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optimizer.clipnorm=1", "optimizer.clipvalue=1"], "exclude each other"),
+        (["callbacks=early_stopping", "data.validation=0"], "callbacks.early_stopping.monitor is val_loss, but"),
+        (["trainer.check_numerics=true", "trainer.jit=true"], "trainer.check_numerics needs trainer.jit=false"),
+        (["data=tfds"], "data.name has no value"),
+        (["model=layers", "model.layers=[{_target_: os.system, command: id}]"], "model.layers.0._target_ must name"),
+        (["model=layers", "model.layers=[{_target_: keras.layers.Lambda}]"], "model.layers.0._target_ must name"),
+        (["model=layers", "model.layers=[{_target_: kerasdl.cli.hydra_main}]"], "model.layers.0._target_ must name"),
+    ],
+    ids=str,
+)
+def test_contradictions_and_forbidden_targets_are_refused(overrides, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        check(compose(overrides))
+
+
+def test_a_module_that_an_allowed_one_imports_is_not_reached():
+    """`kerasdl.cli.os.system` begins with an allowed name; what it names isn't kerasdl's."""
+    for target in ("kerasdl.cli.os.system", "kerasdl.cli.sys.exit", "keras.layers.__builtins__"):
+        with pytest.raises(ConfigError):
+            instantiate({"_target_": target, "command": "true"}, "model")
+
+
+def test_unknown_names_and_arguments_of_a_target_are_named():
+    with pytest.raises(ConfigError, match=r"keras.optimizers has no SDG. Did you mean 'SGD'\?"):
+        instantiate({"_target_": "keras.optimizers.SDG"}, "optimizer")
+    with pytest.raises(ConfigError, match=r"model.widht: there is no such key."):
+        instantiate({"_target_": "kerasdl.models.cnn.build", "widht": 3}, "model", input_shape=(28, 28, 1), classes=2)
+    with pytest.raises(ConfigError, match=r"optimizer: keras.optimizers.SGD refuses its arguments: .*momentun"):
+        instantiate({"_target_": "keras.optimizers.SGD", "momentun": 3}, "optimizer")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--cfg", "job"], ["--info"], ["data.batch_size=0"], ["modle=cnn"]], ids=str
+)
+def test_quick_answers_import_nothing_heavy(command, arguments):
+    code = (
+        "import sys; from kerasdl.train import main\n"
+        f"sys.argv = ['kerasdl-train', *{arguments!r}]\n"
+        "try:\n    main()\nfinally:\n"
+        "    heavy = {'tensorflow', 'keras', 'mlflow', 'tensorflow_datasets', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "    print('HEAVY', sorted(heavy))"
+    )
+    import os
+    import subprocess
+    import sys
+
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60)
+    assert "HEAVY []" in ended.stdout
+    wrong = not arguments[0].startswith("--")
+    assert ended.returncode == (2 if wrong else 0)
+    if wrong:
+        assert re.fullmatch(r"Error: .*\n", ended.stderr)

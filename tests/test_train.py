@@ -1,0 +1,199 @@
+"""`python -m kerasdl.train` in real processes: what it prints, what it leaves in MLflow, how it ends."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def client(tmp_path):
+    """MLflow's own client on the runs that the test's processes left."""
+    import mlflow
+
+    return lambda: mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+
+
+def the_run(client, experiment="kerasdl"):
+    [run] = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    return run
+
+
+def start(folder, *arguments, **environment):
+    """Starts a training that the test will interrupt or run beside others."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "kerasdl.train", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_a_run_from_the_command_to_mlflows_client(command, client, fast, tmp_path):
+    ended = command("train", *fast, "optimizer=adam")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    lines = ended.stdout.splitlines()
+    shown = {line.split()[0]: line for line in lines}
+    assert re.search(r"digits 1\.0\.0: .* train, .* validation, 360 test, 8x8x1, 10 classes", shown["data"])
+    assert re.search(r"image_classifier \(sequential\), 53,002 parameters", shown["model"])
+    assert sum(line.startswith("epoch ") for line in lines) == 2
+    accuracy = re.search(r"accuracy (\d+)/360 \((\d+\.\d\d) %\)", shown["test"])
+    assert accuracy
+    run_id = shown["run"].split()[1]
+    assert lines[-1].split(maxsplit=1)[1] == "python -m kerasdl.ui"
+    assert "\x1b" not in ended.stdout  # no bar where there is no terminal
+
+    run = client().get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["test_accuracy"] == pytest.approx(int(accuracy[1]) / 360, abs=1e-6)
+    assert run.data.params["optimizer.learning_rate"] == "0.001"
+    assert run.data.params["data.name"].startswith("digits")
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "images_per_second", "interval/loss",
+            "interval/memory_gb", "epoch"} <= set(run.data.metrics)  # fmt: skip
+    [used] = run.inputs.dataset_inputs
+    assert (used.dataset.name, bool(used.dataset.digest)) == ("digits", True)
+
+    steps = int(max(point.step for point in client().get_metric_history(run_id, "epoch")))
+    rates = client().get_metric_history(run_id, "learning_rate")
+    assert sorted(point.step for point in rates) == list(range(steps))
+    assert len(client().get_metric_history(run_id, "val_loss")) == 2
+
+    names = {item.path for item in client().list_artifacts(run_id)}
+    assert {"config.yaml", "steps.csv", "learning_curves.png", "confusion_matrix.png", "requirements.txt"} <= names
+    rows = list(csv.DictReader(Path(client().download_artifacts(run_id, "steps.csv")).open()))
+    assert [int(row["step"]) for row in rows] == list(range(steps))
+    assert (tmp_path / "mlruns" / "mlflow.db").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlruns"]  # nothing else is left behind
+
+
+def test_the_logged_model_takes_raw_images_and_equals_the_test(command, client, fast, tmp_path):
+    import keras
+    import mlflow
+
+    assert command("train", *fast, "optimizer=adam").returncode == 0
+    run = the_run(client())
+    from kerasdl import compose, data
+
+    conf = compose(fast)
+    test = data.load(conf.data, conf.seed, conf.paths.cache_dir).test
+    images, labels = (part.numpy() for part in test.batch(test.epoch(0), 0))
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+    try:
+        model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+        folder = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/model")
+    finally:
+        mlflow.set_tracking_uri(before)
+    probabilities = model.predict(images)
+    assert images.dtype == np.uint8
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert np.mean(probabilities.argmax(axis=1) == labels) == pytest.approx(run.data.metrics["test_accuracy"], abs=1e-6)
+    [file] = Path(folder).rglob("*.keras")
+    np.testing.assert_allclose(keras.models.load_model(file, safe_mode=True)(images), probabilities, atol=1e-6)
+
+
+def test_eight_processes_start_at_once_on_an_empty_machine(fast, client, tmp_path):
+    """No data prepared, no cache, no database: all end well, and none loses a metric."""
+    empty = {"TFDS_DATA_DIR": str(tmp_path / "tfds"), "KERASDL_CACHE_DIR": str(tmp_path / "cache")}
+    processes = [start(tmp_path, *fast, f"seed={seed}", "trainer.threads=1", **empty) for seed in range(8)]
+    outputs = [process.communicate(timeout=280)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, outputs
+    experiment = client().get_experiment_by_name("kerasdl")
+    runs = client().search_runs([experiment.experiment_id])
+    assert {run.data.params["seed"] for run in runs} == set(map(str, range(8)))
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert len(client().get_metric_history(run.info.run_id, "val_loss")) == 2
+
+
+def test_ctrl_c_leaves_a_killed_run_with_what_there_was(fast, client, tmp_path):
+    process = start(tmp_path, *fast, "trainer.epochs=100000")
+    for line in process.stdout:  # wait for the third epoch's line
+        if line.startswith("epoch") and " 3/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, rest
+    assert "stopped" in rest
+    assert "Traceback" not in rest
+    run = the_run(client())
+    assert run.info.status == "KILLED"
+    assert len(client().get_metric_history(run.info.run_id, "val_loss")) >= 3
+    assert "test_loss" not in run.data.metrics
+    assert "learning_curves.png" in {item.path for item in client().list_artifacts(run.info.run_id)}
+
+
+def test_two_ctrl_cs_end_the_process_at_once(fast, tmp_path):
+    process = start(tmp_path, *fast, "trainer.epochs=100000", "tracking=none", "trainer.steps_per_call=1000000")
+    for line in process.stdout:
+        if line.startswith("epoch") and " 3/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    for line in process.stdout:
+        if "Ctrl-C again" in line:
+            break
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode in (-signal.SIGINT, 130)
+    assert time.monotonic() - begin < 10
+
+
+def test_a_failing_run_is_failed_with_its_traceback(command, client, fast):
+    ended = command("train", *fast, "optimizer.learning_rate=1e30", "model.activation=linear")
+    assert ended.returncode == 1
+    assert re.fullmatch(r"Error: the loss is (nan|inf) at step \d+ .*\n", ended.stderr)
+    run = the_run(client())
+    assert run.info.status == "FAILED"
+    text = Path(client().download_artifacts(run.info.run_id, "error/traceback.txt")).read_text()
+    assert "TrainingError" in text
+
+
+def test_multirun_runs_every_combination(command, client, fast):
+    ended = command("train", "-m", *fast, "trainer.epochs=1", "optimizer.learning_rate=0.01,0.1", "seed=0,1")
+    assert ended.returncode == 0, ended.stderr
+    runs = client().search_runs([client().get_experiment_by_name("kerasdl").experiment_id])
+    assert len({(run.data.params["optimizer.learning_rate"], run.data.params["seed"]) for run in runs}) == 4
+
+
+def test_colour_images_train_with_the_cifar_recipe(command, tmp_path):
+    """The recipe of conf/experiment on small synthetic colour images, through a TFDS data set that the test makes."""
+    make = (
+        "import numpy as np, tensorflow_datasets as tfds\n"
+        "class Colours(tfds.core.GeneratorBasedBuilder):\n"
+        "    VERSION = tfds.core.Version('1.0.0')\n"
+        "    def _info(self):\n"
+        "        features = {'image': tfds.features.Image(shape=(32, 32, 3)), "
+        "'label': tfds.features.ClassLabel(num_classes=10)}\n"
+        "        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features), "
+        "supervised_keys=('image', 'label'))\n"
+        "    def _split_generators(self, manager):\n"
+        "        return {'train': self._generate_examples(320, 0), 'test': self._generate_examples(100, 1)}\n"
+        "    def _generate_examples(self, count, seed):\n"
+        "        rng = np.random.default_rng(seed)\n"
+        "        for index in range(count):\n"
+        "            label = index % 10\n"
+        "            noise = rng.integers(0, 60, (32, 32, 3), dtype=np.uint8)\n"
+        "            noise[..., label % 3] += np.uint8(19 * label)\n"
+        "            yield index, {'image': noise, 'label': label}\n"
+        "Colours().download_and_prepare()\n"
+    )
+    folder = {"TFDS_DATA_DIR": str(tmp_path / "tfds")}
+    subprocess.run([sys.executable, "-c", make], check=True, env={**os.environ, **folder}, capture_output=True)
+    ended = command("train", "experiment=cifar10_image_classifier", "data.name=colours", "data.validation=0.1",
+                    "trainer.epochs=2", "optimizer.learning_rate=0.01", "tracking=none", **folder)  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "image_classifier (sequential), 545,098 parameters" in ended.stdout
+    assert "32x32x3" in ended.stdout

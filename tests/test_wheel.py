@@ -1,0 +1,51 @@
+"""An installed wheel works from any directory: conf/ and MNIST's files are inside it."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    # From a copy, so that the build leaves nothing in the checkout; without isolation, so that it needs no network.
+    subprocess.run(["git", "clone", "-q", "--no-hardlinks", str(ROOT), str(source)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), str(source)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    [file] = folder.glob("*.whl")
+    return file
+
+
+def test_the_wheel_holds_configuration_and_data(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"kerasdl/conf/train.yaml", "kerasdl/conf/model/cnn.yaml", "kerasdl/conf/experiment/mnist_cnn.yaml"} <= names
+    embedded = {name for name in names if name.startswith("kerasdl/data/embedded/mnist/")}
+    assert len([name for name in embedded if name.endswith(".gz")]) == 4
+    assert not [name for name in names if name.startswith(("tests", "conf/", "mlruns", "notebooks"))]
+
+
+def test_it_trains_from_any_directory(wheel, command, fast, tmp_path):
+    site = tmp_path / "site"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(site), str(wheel)],
+        check=True,
+        capture_output=True,
+    )
+    ended = command("train", *fast, "trainer.epochs=1", PYTHONPATH=str(site))
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "mlruns" / "mlflow.db").is_file()
+    where = subprocess.run(
+        [sys.executable, "-c", "import kerasdl.config.compose as c; print(c.conf_dir())"],
+        cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert where.stdout.strip() == str(site / "kerasdl" / "conf")
