@@ -1,5 +1,7 @@
 """`python -m kerasdl.train model=cnn data=mnist`: trains the network that the configuration describes."""
 
+import sys
+
 from omegaconf import DictConfig
 
 from kerasdl import cli
@@ -8,7 +10,8 @@ from kerasdl import cli
 def run(config: DictConfig) -> None:
     from kerasdl import experiment
 
-    experiment.run(config)
+    if experiment.run(config).status == "KILLED":
+        sys.exit(130)  # as a shell expects after Ctrl-C
 
 
 main = cli.hydra_main(run)

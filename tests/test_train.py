@@ -78,7 +78,7 @@ def test_a_run_from_the_command_to_mlflows_client(command, client, fast, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlruns"]  # nothing else is left behind
 
 
-def test_the_logged_model_takes_raw_images_and_equals_the_test(command, client, fast, tmp_path):
+def test_the_logged_model_takes_raw_images_and_equals_the_test(command, client, fast, tmp_path, monkeypatch):
     import keras
     import mlflow
 
@@ -89,13 +89,9 @@ def test_the_logged_model_takes_raw_images_and_equals_the_test(command, client, 
     conf = compose(fast)
     test = data.load(conf.data, conf.seed, conf.paths.cache_dir).test
     images, labels = (part.numpy() for part in test.batch(test.epoch(0), 0))
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
-    try:
-        model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
-        folder = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/model")
-    finally:
-        mlflow.set_tracking_uri(before)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
+    model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+    folder = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/model")
     probabilities = model.predict(images)
     assert images.dtype == np.uint8
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)

@@ -33,17 +33,16 @@ class Runtime:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up messages, unless the user set TF_CPP_MIN_LOG_LEVEL.
+    """Imports TensorFlow without its start-up messages, unless the user set TF_CPP_MIN_LOG_LEVEL=0.
 
     It writes some of them before it reads its log level, straight to the file descriptor, so that one is put aside
     during the import. If the import fails, they are shown.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow  # noqa: F401
 
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as aside:

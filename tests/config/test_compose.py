@@ -79,9 +79,12 @@ def test_every_key_is_documented_where_it_stands():
     for file in sorted(conf_dir().rglob("*.yaml")):
         if file.parent.name in ("experiment", "debug", "local"):
             continue  # these set keys that are documented in their own group
+        above = ""
         for line in file.read_text().splitlines():
             key, colon, rest = line.partition(":")
             documented = "#" in rest or not rest.strip() or "_target_" in key or line.lstrip().startswith(("#", "-"))
+            documented = documented or above.lstrip().startswith("#")
+            above = line
             if colon and not documented:
                 silent.append(f"{file.relative_to(conf_dir())}: {line}")
     overriding = ("data/", "train.yaml")  # data sets set keys of base/data.yaml; train.yaml's hydra node is Hydra's own
