@@ -113,7 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 samples.setdefault(program.name, []).append(sample)
                 speed = f"{sample.images_per_second:,.0f} images/s, first step after {sample.start:.1f} s"
                 print(f"round {number + 1}/{options.rounds}  {program.name}: {speed}", flush=True)
-    print(f"\n{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}\n")
+    print(
+        f"\n{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}\n"
+    )
     print(table(samples))
 
 

@@ -64,7 +64,9 @@ def _exit(error: BaseException) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ENOTDIR):
-        error = UserError(f"{error.filename or 'a file'} can't be written: {error.strerror}. Choose another paths.output_dir.")
+        error = UserError(
+            f"{error.filename or 'a file'} can't be written: {error.strerror}. Choose another paths.output_dir."
+        )
     if not isinstance(error, UserError):
         traceback.print_exception(error)
         sys.exit(1)

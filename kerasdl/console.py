@@ -7,9 +7,13 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from kerasdl.experiment import Experiment, Result
 
 _HIDDEN = {"learning_rate", "images_per_second", "seconds"}
 
@@ -62,14 +66,55 @@ class Display:
         return f"epoch {epoch + 1:>{width}}/{self._epochs}"
 
 
-def show(rows: Mapping[str, str]) -> None:
-    """Prints `name  text` rows, the texts one below the other."""
+def announce(experiment: "Experiment") -> None:
+    """Says what is about to happen."""
+    config, model, optimizer = experiment.config, experiment.task.model, experiment.config.optimizer
+    style = f" ({config.model.style})" if "style" in config.model else ""
+    momentum = f", momentum {optimizer.momentum:g}" if "momentum" in optimizer else ""
+    rate = f"learning rate {optimizer.learning_rate:g} ({_name(config.schedule).lower()}){momentum}"
+    precision = f"{config.trainer.precision}{', XLA' if experiment.runtime.jit else ''}"
+    _rows(
+        {
+            "data": experiment.data.describe(),
+            "model": f"{model.name}{style}, {model.count_params():,} parameters",
+            "optimizer": f"{_name(optimizer)}, {rate}, batch {config.data.batch_size}",
+            "device": f"{experiment.runtime.name}, {precision}",
+            "results": experiment.tracker.describe(),
+        }
+    )
+
+
+def conclude(experiment: "Experiment", result: "Result") -> None:
+    """Says what came out, and how to look at it."""
+    rows = {}
+    if result.status == "KILLED":
+        epochs = len(result.history.get("loss", []))
+        rows["stopped"] = f"by Ctrl-C after {epochs} full epochs; what there is has been kept"
+    elif experiment.data.test is not None:
+        rows["test"] = _test_row(result.metrics, experiment.data.test.size)
+    rows["time"] = duration(result.seconds)
+    if result.run_id:
+        rows["run"] = result.run_id
+        rows["browse"] = experiment.tracker.ui_command()
+    _rows(rows)
+
+
+def say(line: str) -> None:
+    """Prints a line of progress at once."""
+    print(line, flush=True)
+
+
+def _rows(rows: Mapping[str, str]) -> None:
     for name, text in rows.items():
         print(f"{name:<10} {text}", flush=True)
 
 
-def test_row(metrics: Mapping[str, float], size: int) -> str:
-    """Returns the test's line: loss, accuracy as `9 841/10000` and per cent, and further metrics."""
+def _name(node: Any) -> str:
+    return str(node._target_).rpartition(".")[2]
+
+
+def _test_row(metrics: Mapping[str, float], size: int) -> str:
+    """Returns loss, accuracy as `9 841/10000` and per cent, and further metrics."""
     parts = [f"loss {metrics['test_loss']:.4f}"]
     if "test_accuracy" in metrics:
         accuracy = metrics["test_accuracy"]

@@ -72,7 +72,8 @@ def test_a_run_from_the_command_to_mlflows_client(command, client, fast, tmp_pat
 
     names = {item.path for item in client().list_artifacts(run_id)}
     assert {"config.yaml", "steps.csv", "learning_curves.png", "confusion_matrix.png", "requirements.txt"} <= names
-    rows = list(csv.DictReader(Path(client().download_artifacts(run_id, "steps.csv")).open()))
+    text = Path(client().download_artifacts(run_id, "steps.csv")).read_text()
+    rows = list(csv.DictReader(text.splitlines()))
     assert [int(row["step"]) for row in rows] == list(range(steps))
     assert (tmp_path / "mlruns" / "mlflow.db").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlruns"]  # nothing else is left behind

@@ -44,8 +44,9 @@ class Network(nn.Module):
         return functional.log_softmax(self.logits(x), dim=1)
 
 
-def in_memory(images: np.ndarray, labels: np.ndarray, size: int, shuffle: bool):
+def in_memory(examples: tuple[np.ndarray, np.ndarray], size: int, shuffle: bool):
     """Returns a function that gives an epoch's batches of normalised tensors."""
+    images, labels = examples
     x = ((torch.from_numpy(images.copy()).float() / 255 - 0.1307) / 0.3081).unsqueeze(1)
     y = torch.from_numpy(labels)
 
@@ -64,12 +65,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
-    train, test = mnist("train"), in_memory(*mnist("t10k"), 1000, False)
+    train, test = mnist("train"), in_memory(mnist("t10k"), 1000, False)
     if arguments.mode == "loader":
         loader = torch.utils.data.DataLoader(Samples(*train), batch_size=64, shuffle=True)
         batches = lambda: loader  # noqa: E731
     else:
-        batches = in_memory(*train, 64, True)
+        batches = in_memory(train, 64, True)
     network = Network()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.5)
     first, seconds = 0.0, []

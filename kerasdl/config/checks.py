@@ -102,7 +102,8 @@ def check(config: DictConfig) -> None:
 def _check_added(config: DictConfig) -> None:
     """Hydra lets `+key=value` add a key that nothing would read."""
     for where, node in (("", config), *((name, config[name]) for name in ("data", "trainer", "tracking", "paths"))):
-        known = [item.name for item in dataclasses.fields(OmegaConf.get_type(node))]
+        kind: Any = OmegaConf.get_type(node)
+        known = [item.name for item in dataclasses.fields(kind)]
         for key in node:
             if key not in known:
                 name = f"{where}.{key}" if where else key
@@ -151,7 +152,9 @@ def _check_contradictions(tree: dict) -> None:
             known = ("accuracy", "top_5_accuracy", "precision", "recall", "f1")
             raise ConfigError(f"task.metrics: there is no metric {metric!r}.{did_you_mean(metric, known)}")
     weights = task.get("class_weights")
-    if not (weights in (None, "balanced") or (isinstance(weights, list) and all(_number(w) and w >= 0 for w in weights))):
+    if not (
+        weights in (None, "balanced") or (isinstance(weights, list) and all(_number(w) and w >= 0 for w in weights))
+    ):
         raise ConfigError(f"task.class_weights must be null, balanced or a list of numbers >= 0. Received: {weights}.")
     for name, callback in tree["callbacks"].items():
         monitor = (callback or {}).get("monitor", "")

@@ -45,7 +45,8 @@ def explain(error: Exception) -> str:
         listed = "" if near.startswith(" Known") else f" Known: {', '.join(options)}."
         return f"{group}={option}: there is no such option.{near}{listed}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override!r} is not an override: {_first_line(error)}. Write key=value, and quote values with ',=[]'."
+        reason = _first_line(error)
+        return f"{error.override!r} is not an override: {reason}. Write key=value, and quote values with ',=[]'."
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         parent = cause.parent_node
         known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []

@@ -35,7 +35,9 @@ class BestModel(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         value = (logs or {}).get(self.monitor)
         if value is None:
-            raise ConfigError(f"callbacks.best_model.monitor: no metric {self.monitor!r}. Known: {', '.join(logs or {})}.")
+            raise ConfigError(
+                f"callbacks.best_model.monitor: no metric {self.monitor!r}. Known: {', '.join(logs or {})}."
+            )
         if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
             self.best, self.best_epoch = value, epoch
             self._best_weights = self.model.get_weights()

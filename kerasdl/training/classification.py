@@ -89,7 +89,9 @@ class Classification:
 
     def serving_model(self) -> keras.Model:
         """Returns the model from raw images (b, h, w, c) uint8 to class probabilities (b, classes) float32."""
-        return serving_model(self.model, self.normalization, keras.layers.Softmax(name="probabilities", dtype="float32"))
+        return serving_model(
+            self.model, self.normalization, keras.layers.Softmax(name="probabilities", dtype="float32")
+        )
 
     def _loss(self, labels: tf.Tensor, logits: tf.Tensor, class_weights: tf.Tensor | None) -> tf.Tensor:
         if self.loss == "cross_entropy" and not self.label_smoothing:

@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 from types import FrameType, TracebackType
+from typing import Any
 
 
 class Interrupts:
@@ -14,7 +15,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous = None
+        self._previous: Any = None
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():

@@ -72,9 +72,7 @@ class TrainingLoop:
         done, sums, losses, rates = self._call(handle, tf.constant(first, tf.int64), tf.constant(count))
         done = int(done)
         self._set_rate = float(self._task.optimizer.learning_rate)
-        return Steps(
-            {name: value.numpy() for name, value in sums.items()}, losses.numpy()[:done], rates.numpy()[:done]
-        )
+        return Steps({name: value.numpy() for name, value in sums.items()}, losses.numpy()[:done], rates.numpy()[:done])
 
     def _adopt_learning_rate(self) -> None:
         """Takes over a change of `optimizer.learning_rate` by a callback: from here on it scales the schedule."""

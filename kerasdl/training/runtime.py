@@ -40,7 +40,7 @@ def import_tensorflow() -> None:
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
-        import tensorflow  # noqa: F401
+        import tensorflow
 
         return
     sys.stderr.flush()
@@ -76,8 +76,10 @@ def configure(trainer) -> Runtime:
         )
     gpus = [] if trainer.device == "cpu" else tf.config.list_physical_devices("GPU")
     if trainer.device == "gpu" and not gpus:
-        raise ConfigError("trainer.device=gpu, but TensorFlow sees no GPU. Use trainer.device=cpu, or set "
-            "TF_CPP_MIN_LOG_LEVEL=0 to see what it misses (often pip install tensorflow[and-cuda]).")
+        raise ConfigError(
+            "trainer.device=gpu, but TensorFlow sees no GPU. Use trainer.device=cpu, or set "
+            "TF_CPP_MIN_LOG_LEVEL=0 to see what it misses (often pip install tensorflow[and-cuda])."
+        )
     try:
         if trainer.device == "cpu":
             tf.config.set_visible_devices([], "GPU")
@@ -141,7 +143,7 @@ def numerics_checked(check: bool) -> Iterator[None]:
 
 
 def _culprit(message: str) -> str:
-    """Returns what and where from the check's message, which is a page long: values, operation, last line of a model."""
+    """Returns values, operation and line of code from the check's message, which is a page long."""
     values = re.search(r"Tensor had ([\w ,+-]+?) values", message)
     operation = re.search(r"Detected at node (\S+)/CheckNumerics", message)
     found = [

@@ -14,7 +14,9 @@ from kerasdl.config.compose import conf_dir
 from kerasdl.config.identity import config_hash
 from kerasdl.config.instantiate import instantiate
 
-GROUPS = sorted(folder.name for folder in conf_dir().iterdir() if folder.is_dir() and folder.name not in ("base", "local"))
+GROUPS = sorted(
+    folder.name for folder in conf_dir().iterdir() if folder.is_dir() and folder.name not in ("base", "local")
+)
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((conf_dir() / group).glob("*.yaml"))]
 
 

@@ -1,6 +1,9 @@
 """What a mistake on the command line is answered with: one line, the key, what came, the next step; and quickly."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -92,18 +95,14 @@ def test_unknown_names_and_arguments_of_a_target_are_named():
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--cfg", "job"], ["--info"], ["data.batch_size=0"], ["modle=cnn"]], ids=str
 )
-def test_quick_answers_import_nothing_heavy(command, arguments):
+def test_quick_answers_import_nothing_heavy(arguments):
     code = (
         "import sys; from kerasdl.train import main\n"
         f"sys.argv = ['kerasdl-train', *{arguments!r}]\n"
         "try:\n    main()\nfinally:\n"
-        "    heavy = {'tensorflow', 'keras', 'mlflow', 'tensorflow_datasets', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
-        "    print('HEAVY', sorted(heavy))"
+        "    heavy = {'tensorflow', 'keras', 'mlflow', 'tensorflow_datasets', 'matplotlib', 'sklearn'}\n"
+        "    print('HEAVY', sorted(heavy & set(sys.modules)))"
     )
-    import os
-    import subprocess
-    import sys
-
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60)
     assert "HEAVY []" in ended.stdout
     wrong = not arguments[0].startswith("--")

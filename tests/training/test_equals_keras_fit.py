@@ -39,12 +39,13 @@ def train_with_keras(task, split, loss, class_weight):
     handle = split.epoch(0)
     batches = [split.batch(handle, step) for step in range(STEPS)]
     watch = LossOfEachStep()
-    for images, labels in batches:
-        assert len(images) == split.batch_size
+    assert {len(images) for images, _ in batches} == {split.batch_size}
     scale = task.normalization
     images = np.concatenate([scale(images) for images, _ in batches])
     labels = np.concatenate([labels for _, labels in batches])
-    network.fit(images, labels, split.batch_size, shuffle=False, verbose=0, callbacks=[watch], class_weight=class_weight)
+    network.fit(
+        images, labels, split.batch_size, shuffle=False, verbose=0, callbacks=[watch], class_weight=class_weight
+    )
     return network, watch
 
 

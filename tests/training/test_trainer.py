@@ -98,18 +98,18 @@ def test_ctrl_c_ends_training_after_the_call(config, capsys):
         def on_epoch(self, *_): ...
 
     before = signal.getsignal(signal.SIGINT)
-    original = experiment._trainer
+    original = experiment.build_trainer
 
     def with_interrupt(*args):
         trainer = original(*args)
         trainer._listeners = [*trainer._listeners, Interrupt()]
         return trainer
 
-    experiment._trainer = with_interrupt
+    experiment.build_trainer = with_interrupt
     try:
         result = run(config("trainer.epochs=50"))
     finally:
-        experiment._trainer = original
+        experiment.build_trainer = original
         timer.cancel()
     assert result.status == "KILLED"
     assert len(result.history["loss"]) == 1
