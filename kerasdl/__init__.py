@@ -13,7 +13,7 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["compose", "run"]
 
-_HOMES = {"compose": "kerasdl.config.compose", "run": "kerasdl.experiment"}
+_HOMES = {"compose": "kerasdl.config.composition", "run": "kerasdl.experiment"}
 
 
 def __getattr__(name: str) -> Any:

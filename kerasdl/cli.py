@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
-from kerasdl.config.compose import conf_dir, quoted, register
+from kerasdl.config.composition import conf_dir, quoted, register
 from kerasdl.errors import ConfigError, UserError
 
 

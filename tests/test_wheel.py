@@ -56,7 +56,7 @@ def test_it_trains_from_any_directory(wheel, command, fast, tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "mlruns" / "mlflow.db").is_file()
     where = subprocess.run(
-        [sys.executable, "-c", "import kerasdl.config.compose as c; print(c.conf_dir())"],
+        [sys.executable, "-c", "import kerasdl.config.composition as c; print(c.conf_dir())"],
         cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert where.stdout.strip() == str(site / "kerasdl" / "conf")

@@ -4,6 +4,6 @@
 builds the objects that `_target_` names. Nothing here imports TensorFlow, Keras or MLflow.
 """
 
-from kerasdl.config.compose import compose, conf_dir, register
+from kerasdl.config.composition import compose, conf_dir, register
 
 __all__ = ["compose", "conf_dir", "register"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kerasdl.config import compose
-from kerasdl.config.compose import conf_dir
+from kerasdl.config.composition import conf_dir
 from kerasdl.data import catalog
 from kerasdl.errors import DataError
 

@@ -21,7 +21,7 @@ def test_the_four_files_have_the_sums_that_stand_beside_them():
 
 @pytest.fixture(scope="module")
 def mnist(data_dir, cache_dir):
-    config = kerasdl.config.compose(["data=mnist", f"data.data_dir={data_dir}"]).data
+    config = kerasdl.config.composition(["data=mnist", f"data.data_dir={data_dir}"]).data
     return kerasdl.data.load(config, 0, cache_dir)
 
 

@@ -10,7 +10,7 @@ import yaml
 from kerasdl import compose
 from kerasdl.config import optimizers, schedules, schema
 from kerasdl.config.checks import check
-from kerasdl.config.compose import conf_dir
+from kerasdl.config.composition import conf_dir
 from kerasdl.config.identity import config_hash
 from kerasdl.config.instantiate import instantiate
 
