@@ -5,30 +5,36 @@ Configuration errors, `--help`, `--cfg job` and `--info` answer without TensorFl
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
 from kerasdl.config.composition import conf_dir, quoted, register
 from kerasdl.errors import ConfigError, UserError
 
+INTERRUPTED = 130
 
-def hydra_main(run: Callable[[DictConfig], Any]) -> Callable[[], None]:
-    """Returns the `main` of an entry point whose job is `run(config)`.
 
-    Exit codes: 0 done; 2 a configuration that is refused; 1 any other failure; 130 interrupted.
+def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
+    """Returns the `main` of an entry point whose job is `run(config)`, which returns an exit code or None for 0.
+
+    Exit codes: 0 done; 2 a configuration that is refused; 1 any other failure; 130 interrupted. Under `-m` a job that
+    fails is told and the others go on; the largest code is the program's.
     """
+    codes: list[int] = []
 
     def job(config: DictConfig) -> None:
         # Inside the job, so that Hydra adds no lines of its own to a failure.
         try:
-            run(config)
+            codes.append(run(config) or 0)
         except (KeyboardInterrupt, Exception) as error:
-            _exit(error)
+            codes.append(_tell(error))
+        if codes[-1] == INTERRUPTED:
+            sys.exit(INTERRUPTED)
 
     # Hydra names the job, and its help, after the module, which is `__main__` under `python -m`.
     job.__module__ = f"kerasdl.{Path(run.__code__.co_filename).stem}"
@@ -37,38 +43,42 @@ def hydra_main(run: Callable[[DictConfig], Any]) -> Callable[[], None]:
         import hydra
 
         from kerasdl.config.explain import as_config_error
+        from kerasdl.training.interrupts import Interrupts
 
+        Interrupts.second = signal.SIG_DFL
         register()
         sys.argv[1:] = quoted(sys.argv[1:])
+        codes.clear()
         full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
         try:
             with as_config_error():
                 hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
-        except ConfigError as error:
+        except (KeyboardInterrupt, ConfigError, OSError) as error:
             if full == "1":
                 raise
-            _exit(error)
-        except (KeyboardInterrupt, OSError) as error:
-            _exit(error)
+            codes.append(_tell(error))
+        if any(codes):
+            sys.exit(max(codes))
 
     return main
 
 
-def _exit(error: BaseException) -> NoReturn:
-    """Says what went wrong and ends the process: a line for the user's mistakes, a traceback for ours."""
+def _tell(error: BaseException) -> int:
+    """Says what went wrong, a line for the user's mistakes and a traceback for ours; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
+        return INTERRUPTED
     if isinstance(error, BrokenPipeError):  # `... --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ENOTDIR):
         error = UserError(
-            f"{error.filename or 'a file'} can't be written: {error.strerror}. Choose another paths.output_dir."
+            f"{error.filename or 'a file'} can't be written: {error.strerror}. Make room, or choose another "
+            "paths.output_dir, paths.cache_dir or data.data_dir."
         )
     if not isinstance(error, UserError):
         traceback.print_exception(error)
-        sys.exit(1)
+        return 1
     print(f"Error: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+    return error.exit_code

@@ -104,6 +104,11 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
+def warn(line: str) -> None:
+    """Prints a line that the user should not miss, apart from the results."""
+    print(f"Warning: {line}", file=sys.stderr, flush=True)
+
+
 def _rows(rows: Mapping[str, str]) -> None:
     for name, text in rows.items():
         print(f"{name:<10} {text}", flush=True)

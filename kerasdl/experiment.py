@@ -8,7 +8,7 @@ the test split, and what is kept. The command line and a notebook make the same 
 """
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from kerasdl import console, data, record, tracking
 from kerasdl.config.checks import check
 from kerasdl.config.identity import config_hash
 from kerasdl.config.instantiate import instantiate
+from kerasdl.errors import TrackingError
 from kerasdl.training import runtime
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Result:
         config_hash: identity of what decided the result.
         seconds: how long it took, data and model included.
         first_step_at: time (seconds since 1970) at which the first training step was done.
+        tracking_error: what couldn't be written to MLflow, in a line; None if all was.
     """
 
     status: str
@@ -73,6 +75,7 @@ class Result:
     config_hash: str
     seconds: float
     first_step_at: float
+    tracking_error: str | None = None
 
 
 def run(config: DictConfig) -> Result:
@@ -96,14 +99,27 @@ def run(config: DictConfig) -> Result:
         console.announce(experiment)
         try:
             result = _train_and_test(experiment, watch)
-        except KeyboardInterrupt:
-            tracker.finish("KILLED")
+        except BaseException as error:
+            _give_up(tracker, error)
             raise
-        except Exception:
-            tracker.finish("FAILED", traceback.format_exc())
-            raise
+    # The result is shown and returned even if MLflow can't take the last of it.
     console.conclude(experiment, result)
+    try:
+        tracker.finish(result.status)
+    except TrackingError as error:
+        console.warn(str(error))
+        return replace(result, tracking_error=str(error))
     return result
+
+
+def _give_up(tracker: "Tracker", error: BaseException) -> None:
+    """Ends the run of an experiment that `error` ended; a failure of MLflow must not hide that one."""
+    status = "FAILED" if isinstance(error, Exception) else "KILLED"
+    try:
+        tracker.finish(status, "".join(traceback.format_exception(error)) if status == "FAILED" else None)
+    except TrackingError as failure:
+        if failure is not error:
+            console.warn(str(failure))
 
 
 def build_task(config: DictConfig, examples: "Data") -> "Task":
@@ -135,24 +151,30 @@ def build_task(config: DictConfig, examples: "Data") -> "Task":
 def _train_and_test(experiment: Experiment, watch: console.Stopwatch) -> Result:
     config, task, tracker = experiment.config, experiment.task, experiment.tracker
     display = console.Display(config.trainer.epochs, experiment.data.train.steps)
-    profile = Path(config.paths.output_dir) / "profiles" / experiment.config_hash
+    profile = record.profile_folder(config)
     trainer = build_trainer(experiment, [display, tracking.TrackingListener(tracker)], profile)
     record.begin(experiment)
-    with display, runtime.numerics_checked(config.trainer.check_numerics):
-        history = trainer.fit()
+    try:
+        with display, runtime.numerics_checked(config.trainer.check_numerics):
+            history = trainer.fit()
+    finally:
+        record.history(tracker, trainer.history)
+        record.profile(tracker, profile)
     metrics = {name: values[-1] for name, values in history.epochs.items()}
     if not history.interrupted:
         metrics |= _test(experiment, history)
-    record.history(tracker, history)
-    record.profile(tracker, profile if config.trainer.profile else None)
     model = task.serving_model()
     if config.tracking.log_model:
         record.model(tracker, model, experiment.data)
-    status = "KILLED" if history.interrupted else "FINISHED"
-    run_id = tracker.run_id
-    tracker.finish(status)
     return Result(
-        status, metrics, history.epochs, model, run_id, experiment.config_hash, watch.seconds(), history.first_step_at
+        status="KILLED" if history.interrupted else "FINISHED",
+        metrics=metrics,
+        history=history.epochs,
+        model=model,
+        run_id=tracker.run_id,
+        config_hash=experiment.config_hash,
+        seconds=watch.seconds(),
+        first_step_at=history.first_step_at,
     )
 
 
@@ -170,7 +192,7 @@ def _test(experiment: Experiment, history: "History") -> dict[str, float]:
     return metrics
 
 
-def build_trainer(experiment: Experiment, listeners: list, profile: Path) -> "Trainer":
+def build_trainer(experiment: Experiment, listeners: list, profile: Path | None) -> "Trainer":
     """Builds the trainer: compiled loops, schedule, augmentation, callbacks."""
     from kerasdl.data.augmentation import Augmentation
     from kerasdl.training.loop import EvaluationLoop, TrainingLoop
@@ -190,6 +212,6 @@ def build_trainer(experiment: Experiment, listeners: list, profile: Path) -> "Tr
         epochs=epochs,
         steps_per_call=config.trainer.steps_per_call,
         interval=config.tracking.interval,
-        profiling=Profiling(config.trainer.profile, str(profile)),
+        profiling=Profiling(config.trainer.profile, profile),
         listeners=listeners,
     )

@@ -1,17 +1,18 @@
 """`python -m kerasdl.train model=cnn data=mnist`: trains the network that the configuration describes."""
 
-import sys
-
 from omegaconf import DictConfig
 
 from kerasdl import cli
 
 
-def run(config: DictConfig) -> None:
+def run(config: DictConfig) -> int:
+    """Returns the exit code: 0, 130 after Ctrl-C as shells expect, 1 if MLflow couldn't take everything."""
     from kerasdl import experiment
 
-    if experiment.run(config).status == "KILLED":
-        sys.exit(130)  # as a shell expects after Ctrl-C
+    result = experiment.run(config)
+    if result.status == "KILLED":
+        return 130
+    return 1 if result.tracking_error else 0
 
 
 main = cli.hydra_main(run)

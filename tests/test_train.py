@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -133,19 +132,25 @@ def test_ctrl_c_leaves_a_killed_run_with_what_there_was(fast, client, tmp_path):
 
 
 def test_two_ctrl_cs_end_the_process_at_once(fast, tmp_path):
-    process = start(tmp_path, *fast, "trainer.epochs=100000", "tracking=none", "trainer.steps_per_call=1000000")
-    for line in process.stdout:
-        if line.startswith("epoch") and " 3/" in line:
-            break
+    """The callback waits for the second while the first is being answered, as a long upload would."""
+    waiting = (
+        "import signal, threading, sys\n"
+        "from kerasdl.training.interrupts import Interrupts\n"
+        "Interrupts.second = signal.SIG_DFL\n"
+        "with Interrupts() as interrupts:\n"
+        "    print('ready', flush=True)\n"
+        "    while not interrupts.requested:\n"
+        "        signal.pause()\n"
+        "print('first', flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, "-c", waiting], env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    for line in process.stdout:
-        if "Ctrl-C again" in line:
-            break
-    begin = time.monotonic()
+    assert process.stdout.readline() == "first\n"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode in (-signal.SIGINT, 130)
-    assert time.monotonic() - begin < 10
+    assert process.wait(timeout=10) == -signal.SIGINT
 
 
 def test_a_failing_run_is_failed_with_its_traceback(command, client, fast):
@@ -156,13 +161,63 @@ def test_a_failing_run_is_failed_with_its_traceback(command, client, fast):
     assert run.info.status == "FAILED"
     text = Path(client().download_artifacts(run.info.run_id, "error/traceback.txt")).read_text()
     assert "TrainingError" in text
+    assert "interval/loss" in run.data.metrics  # what there was up to the failure is kept
+    assert "steps.csv" in {item.path for item in client().list_artifacts(run.info.run_id)}
 
 
-def test_multirun_runs_every_combination(command, client, fast):
-    ended = command("train", "-m", *fast, "trainer.epochs=1", "optimizer.learning_rate=0.01,0.1", "seed=0,1")
-    assert ended.returncode == 0, ended.stderr
+def test_multirun_runs_every_combination_even_behind_a_failing_one(command, client, fast):
+    ended = command("train", "-m", *fast, "trainer.epochs=1", "model.activation=linear",
+                    "optimizer.learning_rate=1e30,0.01", "seed=0,1")  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.count("Error: the loss is") == 2
     runs = client().search_runs([client().get_experiment_by_name("kerasdl").experiment_id])
     assert len({(run.data.params["optimizer.learning_rate"], run.data.params["seed"]) for run in runs}) == 4
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+
+
+def test_a_store_that_cannot_be_opened_ends_training_at_once(command, client, fast):
+    assert command("train", *fast, "trainer.epochs=1").returncode == 0
+    client().delete_experiment(client().get_experiment_by_name("kerasdl").experiment_id)
+    ended = command("train", *fast, "trainer.epochs=1000000")
+    assert ended.returncode == 1
+    assert re.fullmatch(r"Error: tracking.experiment must name an experiment that isn't deleted.*\n", ended.stderr)
+
+
+def test_a_terminal_shows_a_bar_that_goes_and_lines_that_stay(fast, tmp_path):
+    import pty
+
+    master, slave = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "120"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kerasdl.train", *fast, "trainer.epochs=4", "tracking=none"],
+        cwd=tmp_path, env=environment, stdout=slave, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # Linux's end of a pseudo-terminal
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+    process.stderr.close()
+    text = shown.decode()
+    assert "━" in text
+    assert "left" in text
+    assert re.search(r"epoch 4/4 .*images/s .*left", text)
+    assert len(re.findall(r"epoch \d/4  loss [\d.]+  accuracy [\d.]+  val_loss", text)) == 4
+
+
+def test_the_shell_completes_groups_and_options():
+    code = "from kerasdl.train import main; import sys; sys.argv = ['kerasdl-train', '-sc', 'query=bash']; main()"
+    line = "kerasdl-train optimizer=ada"
+    environment = {**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line)), "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert {"optimizer=adam", "optimizer=adamw"} <= set(ended.stdout.split()), ended.stderr
 
 
 def test_colour_images_train_with_the_cifar_recipe(command, tmp_path):

@@ -5,6 +5,7 @@ the names that `_target_` may take. What needs the data set or Keras to be known
 """
 
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -95,19 +96,23 @@ def check(config: DictConfig) -> None:
     _check_auto(tree)
     _check_validation(tree)
     _check_contradictions(tree)
+    _check_callbacks(tree)
     for where, target in _targets(tree):
         check_target(target, where)
 
 
-def _check_added(config: DictConfig) -> None:
+def _check_added(node: DictConfig, where: str = "") -> None:
     """Hydra lets `+key=value` add a key that nothing would read."""
-    for where, node in (("", config), *((name, config[name]) for name in ("data", "trainer", "tracking", "paths"))):
-        kind: Any = OmegaConf.get_type(node)
-        known = [item.name for item in dataclasses.fields(kind)]
-        for key in node:
-            if key not in known:
-                name = f"{where}.{key}" if where else key
-                raise ConfigError(f"{name}: there is no such key.{did_you_mean(str(key), known)}")
+    kind: Any = OmegaConf.get_type(node)
+    if not dataclasses.is_dataclass(kind):
+        return
+    known = [item.name for item in dataclasses.fields(kind)]
+    for key in node:
+        name = f"{where}{key!s}"
+        if key not in known:
+            raise ConfigError(f"{name}: there is no such key.{did_you_mean(str(key), known)}")
+        if not OmegaConf.is_missing(node, key) and isinstance(node[key], DictConfig):
+            _check_added(node[key], f"{name}.")
 
 
 def _check_auto(tree: dict) -> None:
@@ -126,7 +131,8 @@ def _check_validation(tree: dict) -> None:
     value = _select(tree, "data.validation")
     if isinstance(value, str):
         return  # a split's name: known once the data set's metadata is read
-    if not isinstance(value, int | float) or value < 0 or (isinstance(value, float) and value >= 1):
+    # 1 could mean everything or a single example; neither can be meant.
+    if not _number(value) or value < 0 or value == 1 or (isinstance(value, float) and value > 1):
         raise ConfigError(
             "data.validation must be a fraction in [0, 1), a count >= 0 or the name of a split. "
             f"Received: {value}. Example: data.validation=0.1"
@@ -135,7 +141,7 @@ def _check_validation(tree: dict) -> None:
 
 def _check_contradictions(tree: dict) -> None:
     model, optimizer, trainer, task = tree["model"], tree["optimizer"], tree["trainer"], tree["task"]
-    if "kernel_sizes" in model and len(model["filters"]) != len(model["kernel_sizes"]):
+    if {"filters", "kernel_sizes"} <= set(model) and len(model["filters"]) != len(model["kernel_sizes"]):
         raise ConfigError(
             "model.kernel_sizes must be as long as model.filters. "
             f"Received: {model['kernel_sizes']} for {model['filters']}."
@@ -156,16 +162,29 @@ def _check_contradictions(tree: dict) -> None:
         weights in (None, "balanced") or (isinstance(weights, list) and all(_number(w) and w >= 0 for w in weights))
     ):
         raise ConfigError(f"task.class_weights must be null, balanced or a list of numbers >= 0. Received: {weights}.")
+    output = tree["paths"]["output_dir"]
+    if not output:
+        raise ConfigError("paths.output_dir must name a folder. Received nothing. Example: paths.output_dir=./mlruns")
+    if os.path.exists(output) and not os.path.isdir(output):
+        raise ConfigError(f"paths.output_dir must be a folder. Received: {output}, which is a file.")
+
+
+def _check_callbacks(tree: dict) -> None:
+    metrics = ["loss", *tree["task"].get("metrics", [])]
+    known = {"learning_rate", *metrics, *(f"val_{name}" for name in metrics)}
     for name, callback in tree["callbacks"].items():
-        monitor = (callback or {}).get("monitor", "")
+        if callback is None:
+            continue
+        if not isinstance(callback, dict) or "_target_" not in callback:
+            raise ConfigError(f"callbacks.{name} must name a callback by _target_, or be null. Received: {callback}.")
+        monitor = str(callback.get("monitor", "loss"))
         if monitor.startswith("val_") and not _select(tree, "data.validation"):
             raise ConfigError(
                 f"callbacks.{name}.monitor is {monitor}, but data.validation is 0. "
                 "Keep some for validation, e.g. data.validation=0.1"
             )
-    output = tree["paths"]["output_dir"]
-    if os.path.exists(output) and not os.path.isdir(output):
-        raise ConfigError(f"paths.output_dir must be a folder. Received: {output}, which is a file.")
+        if monitor not in known and "metrics" in tree["task"]:
+            raise ConfigError(f"callbacks.{name}.monitor: no metric {monitor!r}.{did_you_mean(monitor, known)}")
 
 
 def _targets(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -192,7 +211,7 @@ def _number(value: Any) -> bool:
 
 def _inside(number: Any, limits: tuple[float, float | None, bool, bool]) -> bool:
     low, high, low_allowed, high_allowed = limits
-    if not _number(number) or number != number:
+    if not _number(number) or not math.isfinite(number):
         return False
     above = number >= low if low_allowed else number > low
     below = high is None or (number <= high if high_allowed else number < high)

@@ -26,7 +26,8 @@ def deciding(config: DictConfig) -> dict[str, Any]:
             kept[group].pop(key, None)
     for callback in kept["callbacks"].values():
         if isinstance(callback, dict):
-            callback.pop("log_dir", None)
+            for output in ("log_dir", "filepath"):
+                callback.pop(output, None)
     return {**kept, "seed": tree["seed"]}
 
 

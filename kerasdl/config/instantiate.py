@@ -1,9 +1,10 @@
 """Building the objects that a configuration names by `_target_`, and nothing else.
 
-A configuration is data from outside, so a `_target_` may name only classes and functions that kerasdl or Keras
-define. The name is checked while the configuration is (`check_target`, without importing anything), and the object
-once it is found: `kerasdl.cli.os.system` starts with an allowed name, but belongs to another module. The environment
-variable KERASDL_TARGETS, which no configuration can set, adds packages of the user's own: KERASDL_TARGETS=my_package.
+A configuration is data from outside. Each place of the tree may name only what belongs there: a layer in a list of
+layers, an optimizer under `optimizer`. The name is checked while the configuration is (`check_target`, without
+importing anything), and the object once it is found: it must be defined by the package that its name says, and what is
+Keras's must be a class of the right kind. The environment variable KERASDL_TARGETS, which no configuration can set,
+adds packages of the user's own: KERASDL_TARGETS=my_package.
 """
 
 import importlib
@@ -16,15 +17,32 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from kerasdl.config.explain import did_you_mean
 from kerasdl.errors import ConfigError
 
-# Where in the tree which part of Keras may be named. Anything that reads files, fetches or runs code stays outside.
-_KERAS = {
-    "model.layers": ("keras.layers", "keras.initializers", "keras.regularizers", "keras.constraints"),
-    "model": ("keras.initializers", "keras.regularizers", "keras.constraints", "keras.layers"),
-    "optimizer": ("keras.optimizers",),
-    "callbacks": ("keras.callbacks",),
+_PARTS_OF_LAYERS = ("keras.initializers", "keras.regularizers", "keras.constraints")
+# What may be named at a key, or below it; the first prefix that fits counts.
+_PLACES = {
+    "model.layers.": ("keras.layers", *_PARTS_OF_LAYERS),
+    "model._target_": ("kerasdl.models",),
+    "model.": _PARTS_OF_LAYERS,
+    "task.": ("kerasdl.training.classification",),
+    "optimizer.": ("keras.optimizers",),
+    "schedule.": ("kerasdl.training.schedules",),
+    "callbacks.": ("keras.callbacks", "kerasdl.training.callbacks"),
 }
-_REFUSED = ("keras.layers.Lambda", "keras.layers.TorchModuleWrapper", "keras.layers.JaxLayer", "keras.layers.FlaxLayer",
-            "keras.callbacks.LambdaCallback", "keras.callbacks.RemoteMonitor", "keras.layers.TFSMLayer")  # fmt: skip
+# The kind of class that each part of Keras may give.
+_KINDS = {
+    "keras.layers": "Layer",
+    "keras.initializers": "Initializer",
+    "keras.regularizers": "Regularizer",
+    "keras.constraints": "Constraint",
+    "keras.optimizers": "Optimizer",
+    "keras.callbacks": "Callback",
+}
+# Layers and callbacks that run code, read files, delete folders or send data somewhere.
+_REFUSED = {
+    *(f"keras.layers.{name}" for name in ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")),
+    *(f"keras.layers.{name}" for name in ("StringLookup", "IntegerLookup", "TextVectorization")),
+    *(f"keras.callbacks.{name}" for name in ("LambdaCallback", "RemoteMonitor", "BackupAndRestore", "CSVLogger")),
+}
 
 
 def check_target(target: Any, where: str) -> None:
@@ -60,6 +78,8 @@ def instantiate(node: Any, where: str, **extra: Any) -> Any:
     try:
         return function(**arguments, **extra)
     except (TypeError, ValueError) as error:
+        if not target.startswith("keras."):
+            raise  # a defect of that code, whose traceback its author needs
         first = (str(error).strip().splitlines() or [""])[0]
         raise ConfigError(f"{where}: {target} refuses its arguments: {first}") from error
 
@@ -75,10 +95,10 @@ def _build(value: Any, where: str) -> Any:
 
 
 def _allowed(where: str) -> tuple[str, ...]:
-    own = tuple(name for name in os.environ.get("KERASDL_TARGETS", "").split(",") if name)
-    keras = next((parts for prefix, parts in _KERAS.items() if f"{where}.".startswith(f"{prefix}.")), ())
-    # The list of layers is Keras's alone: that is what makes a network from YAML safe to share.
-    return keras if where.startswith("model.layers.") else (*keras, "kerasdl", *own)
+    places = next((parts for prefix, parts in _PLACES.items() if where.startswith(prefix)), ())
+    if where.startswith("model.layers."):
+        return places  # Keras's alone: that is what makes a network from YAML safe to share
+    return (*places, *(name for name in os.environ.get("KERASDL_TARGETS", "").split(",") if name))
 
 
 def _locate(target: str, where: str) -> Any:
@@ -93,6 +113,9 @@ def _locate(target: str, where: str) -> Any:
         raise ConfigError(f"{where}._target_: {module_name} has no {name}.{did_you_mean(name, known)}")
     if getattr(found, "__module__", "").split(".")[0] != target.split(".")[0]:
         raise ConfigError(f"{where}._target_: {target} is not defined by {target.split('.')[0]}, so it is refused.")
+    kind = _KINDS.get(module_name)
+    if kind and not (inspect.isclass(found) and issubclass(found, getattr(module, kind))):
+        raise ConfigError(f"{where}._target_: {target} must be a {kind} class.")
     return found
 
 
@@ -103,3 +126,6 @@ def _check_arguments(function: Any, arguments: dict[str, Any], where: str) -> No
     for name in arguments:
         if name not in parameters:
             raise ConfigError(f"{where}.{name}: there is no such key.{did_you_mean(name, parameters)}")
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in arguments:
+            raise ConfigError(f"{where}.{name} has no value. Give one: {where}.{name}=...")

@@ -152,3 +152,13 @@ class Muon(Optimizer):
     nesterov: bool = True
     ns_steps: int = 5
     rms_rate: float = 0.2
+
+
+@dataclass
+class ScheduleFreeAdamW(Optimizer):
+    _target_: str = "keras.optimizers.ScheduleFreeAdamW"
+    learning_rate: float = 0.0025
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    warmup_steps: int = 0

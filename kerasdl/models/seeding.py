@@ -14,6 +14,8 @@ from kerasdl.seeds import derive
 def seeded(seed: int) -> Iterator[Callable[[keras.Model], None]]:
     """Inside the block a network is built from `seed`; outside, Python's own random numbers go on undisturbed.
 
+    TensorFlow's global seed is set as well, for layers that draw from it, and stays set.
+
     Keras draws the seed of every initializer and of every random layer from Python's `random` when the layer is made.
     Initial weights depend on `derive(seed, "initialization")`. The function that is handed out sets the layers' own
     generators (dropout, noise) to `derive(seed, "dropout", number of the layer)`.

@@ -72,6 +72,7 @@ class MlflowTracker:
             params: nested; keys are joined with dots, values longer than MLflow takes are cut.
             tags: in addition to `tracking.tags`, which win.
         """
+        self._worker.start()
         self._started = True
         atexit.register(self._finish_at_exit)
         self._worker.put("the run", self._open)
@@ -79,7 +80,6 @@ class MlflowTracker:
         self.tags({**tags, **self._tracking.tags})
         self.text(secrets.hide(config_yaml), "config.yaml")
         self._put("the environment", self._write_environment)
-        self._worker.start()
 
     @property
     def run_id(self) -> str | None:
@@ -97,7 +97,14 @@ class MlflowTracker:
         return self._run_id
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Writes `values`, keyed by metric, as of `step` (an int >= 0)."""
+        """Writes `values`, keyed by metric, as of `step` (an int >= 0).
+
+        Raises:
+            TrackingError: if by now it is known that the run couldn't be opened.
+        """
+        if self._opening_error:
+            self._opening_error_was_raised = True
+            raise self._opening_error
         now = time.time_ns() // 1_000_000
         self._worker.put_points([(key, float(value), now, step) for key, value in values.items()])
 
@@ -167,14 +174,15 @@ class MlflowTracker:
         """
         if not self._started or self._finished:
             return
+        # From here on an interrupt ends the process without another wait.
+        self._finished = True
+        atexit.unregister(self._finish_at_exit)
         if error:
             self.text(error, "error/traceback.txt")
         self._put("the end of the run", partial(self._end, status))
         self._worker.close()
         for folder in self._folders:
             folder.cleanup()
-        self._finished = True
-        atexit.unregister(self._finish_at_exit)
         if self._opening_error:
             if not self._opening_error_was_raised:
                 raise self._opening_error

@@ -1,4 +1,4 @@
-"""Ctrl-C that stops cleanly: the first asks the loop to stop after its call, the second ends the process at once."""
+"""Ctrl-C that stops cleanly: the first asks the loop to stop after its call, the second ends it at once."""
 
 import signal
 import sys
@@ -11,7 +11,13 @@ class Interrupts:
     """Turns the first SIGINT inside a `with` block into `requested`.
 
     Outside the main thread, where Python allows no signal handlers, nothing is changed.
+
+    Attributes:
+        second: what answers the second SIGINT. In a notebook a KeyboardInterrupt; the command line sets it to the
+            system's own handler, which ends the process even while TensorFlow computes or a file is uploaded.
     """
+
+    second: Any = staticmethod(signal.default_int_handler)
 
     def __init__(self) -> None:
         self.requested = False
@@ -23,11 +29,10 @@ class Interrupts:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._previous is not None:
+        if self._previous is not None and not (self.requested and self.second is signal.SIG_DFL):
             signal.signal(signal.SIGINT, self._previous)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        # Not a Python handler: while TensorFlow computes, only the system's own handler acts at once.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, self.second)
         print("\nStopping after this step. Ctrl-C again to stop at once.", file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ runs the task's step and adds up its statistics on the device. It stops by itsel
 The number of steps is an argument, so calls of any length share one trace.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.seeds import derive
+from kerasdl.training.calls import CallLength
 from kerasdl.training.schedules import Schedule
 from kerasdl.training.task import Statistics, Sums, Task
 
@@ -114,7 +116,7 @@ class TrainingLoop:
 
 
 class EvaluationLoop:
-    """Measures a whole split in one call; what it returns are the statistics of all its examples, added."""
+    """Measures a whole split: the statistics of all its examples, added."""
 
     def __init__(self, task: Task, split: Any, jit: bool):
         step = task.evaluation_step
@@ -123,15 +125,33 @@ class EvaluationLoop:
         self._evaluation_step = tf.function(step, autograph=False, jit_compile=True) if jit else step
         self._call = tf.function(self._steps, autograph=False, reduce_retracing=True)
 
-    def run(self) -> Sums:
-        sums = self._call(self._split.epoch(0), tf.constant(self._split.steps))
-        return {name: value.numpy() for name, value in sums.items()}
+    def run(self, stop: Callable[[], bool] = lambda: False) -> Sums:
+        """Returns the sums, in float64.
 
-    def _steps(self, handle: Any, count: tf.Tensor) -> Statistics:
+        Args:
+            stop: asked between calls of about half a second.
+
+        Raises:
+            KeyboardInterrupt: `stop` said so.
+        """
+        handle, done, calls = self._split.epoch(0), 0, CallLength("auto")
+        total: Sums = {}
+        while done < self._split.steps:
+            if stop():
+                raise KeyboardInterrupt
+            count, start = calls.next(self._split.steps - done), time.perf_counter()
+            sums = self._call(handle, tf.constant(done, tf.int64), tf.constant(count))
+            for name, value in sums.items():
+                total[name] = total.get(name, 0.0) + value.numpy().astype(np.float64)
+            done += count
+            calls.record(count, time.perf_counter() - start)
+        return total
+
+    def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor) -> Statistics:
         sums = {name: tf.zeros(shape) for name, shape in self._task.shapes(training=False).items()}
 
         def body(done, sums):
-            images, labels = self._split.batch(handle, tf.cast(done, tf.int64))
+            images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
             return done + 1, _add(sums, self._evaluation_step(tf.cast(images, tf.float32), labels))
 
         return tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), sums), parallel_iterations=1)[1]

@@ -1,5 +1,7 @@
 """Profiles a range of training steps in TensorBoard's format."""
 
+from pathlib import Path
+
 import tensorflow as tf
 
 
@@ -8,10 +10,10 @@ class Profiling:
 
     Args:
         steps: (first, last) steps, counted from the start of training, or None for no profile.
-        folder: where the trace is written.
+        folder: where the trace is written; None with no profile.
     """
 
-    def __init__(self, steps: tuple[int, int] | None, folder: str):
+    def __init__(self, steps: tuple[int, int] | None, folder: Path | None):
         self._boundaries = list(steps) if steps else []
         self._folder = folder
         self._running = False
@@ -33,5 +35,5 @@ class Profiling:
             self._running = False
 
     def _start(self) -> None:
-        tf.profiler.experimental.start(self._folder)
+        tf.profiler.experimental.start(str(self._folder))
         self._running = True

@@ -64,8 +64,6 @@ def configure(trainer) -> Runtime:
     Raises:
         ConfigError: there is no GPU, or the process has already started TensorFlow with other settings.
     """
-    if trainer.device == "cpu":
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     import_tensorflow()
     import keras
     import tensorflow as tf
@@ -85,9 +83,9 @@ def configure(trainer) -> Runtime:
             tf.config.set_visible_devices([], "GPU")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
-        if trainer.threads:
-            tf.config.threading.set_intra_op_parallelism_threads(trainer.threads)
-            tf.config.threading.set_inter_op_parallelism_threads(trainer.threads)
+        if tf.config.threading.get_intra_op_parallelism_threads() != (trainer.threads or 0):  # 0: all cores
+            tf.config.threading.set_intra_op_parallelism_threads(trainer.threads or 0)
+            tf.config.threading.set_inter_op_parallelism_threads(trainer.threads or 0)
     except RuntimeError as error:
         raise ConfigError(
             "trainer.device and trainer.threads can't change in a process in which TensorFlow has already run. "
@@ -96,7 +94,7 @@ def configure(trainer) -> Runtime:
     deterministic = not gpus if trainer.deterministic == "auto" else trainer.deterministic
     if deterministic:
         tf.config.experimental.enable_op_determinism()
-    jit = bool(gpus) if trainer.jit == "auto" else trainer.jit
+    jit = bool(gpus) and not trainer.check_numerics if trainer.jit == "auto" else trainer.jit
     return Runtime("GPU" if gpus else "CPU", _describe(gpus, trainer.threads), jit, deterministic)
 
 
@@ -137,6 +135,8 @@ def numerics_checked(check: bool) -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
+        if "CheckNumerics" not in str(error):
+            raise
         raise TrainingError(f"the first value that isn't finite: {_culprit(str(error))}") from error
     finally:
         tf.debugging.disable_check_numerics()

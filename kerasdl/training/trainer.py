@@ -111,42 +111,54 @@ class Trainer:
         Raises:
             TrainingError: the loss isn't finite any more.
         """
-        model, history = self._task.model, self.history
         with Interrupts() as interrupts:
-            model.stop_training = False
+            self._task.model.stop_training = False
             self._callbacks.on_train_begin()
             logs: Metrics = {}
             try:
                 for epoch in range(self._epochs):
-                    self._callbacks.on_epoch_begin(epoch)
-                    metrics = self._train_epoch(epoch, interrupts)
-                    if interrupts.requested:
-                        history.interrupted = True
-                        break
-                    with averaged_weights(model, self._task.optimizer):
-                        if self._validation is not None:
-                            results = self._task.results(self._validation.run())
-                            metrics.update({f"val_{name}": value for name, value in results.items()})
-                        for name, value in metrics.items():
-                            history.epochs.setdefault(name, []).append(value)
-                        for listener in self._listeners:
-                            listener.on_epoch(epoch, self._step, dict(metrics))
-                        logs = dict(metrics)
-                        self._callbacks.on_epoch_end(epoch, logs)
-                    if model.stop_training:
+                    finished = self._run_epoch(epoch, interrupts)
+                    logs = finished or logs
+                    if interrupts.requested or self._task.model.stop_training:
                         break
             finally:
+                self.history.interrupted = interrupts.requested
                 self._profiling.stop()
-            if self._since_interval.steps:
-                self._report_interval()
+                if self._since_interval.steps:
+                    self._report_interval()
             # The averaged weights are the result; a callback may still prefer those of an earlier epoch.
-            self._task.optimizer.finalize_variable_values(model.trainable_weights)
+            self._task.optimizer.finalize_variable_values(self._task.model.trainable_weights)
             self._callbacks.on_train_end(logs)
-        return history
+        return self.history
+
+    def _run_epoch(self, epoch: int, interrupts: Interrupts) -> Metrics | None:
+        """Trains, validates and reports one epoch; None if Ctrl-C came before its end."""
+        self._callbacks.on_epoch_begin(epoch)
+        metrics = self._train_epoch(epoch, interrupts)
+        if interrupts.requested:
+            return None
+        # Validation and the callbacks of an epoch's end look at the averaged weights, if the optimizer keeps them.
+        with averaged_weights(self._task.model, self._task.optimizer):
+            if self._validation is not None:
+                self._callbacks.on_test_begin()
+                try:
+                    results = self._task.results(self._validation.run(stop=lambda: interrupts.requested))
+                except KeyboardInterrupt:
+                    interrupts.requested = True
+                    return None
+                self._callbacks.on_test_end(results)
+                metrics.update({f"val_{name}": value for name, value in results.items()})
+            for name, value in metrics.items():
+                self.history.epochs.setdefault(name, []).append(value)
+            for listener in self._listeners:
+                listener.on_epoch(epoch, self._step, dict(metrics))
+            self._callbacks.on_epoch_end(epoch, dict(metrics))
+        return metrics
 
     def _train_epoch(self, epoch: int, interrupts: Interrupts) -> Metrics:
         handle = self._train.epoch(epoch)
-        total, start, done = _Sums(), time.perf_counter(), 0
+        total, done = _Sums(), 0
+        start = mark = time.perf_counter()
         while done < self._train.steps and not interrupts.requested:
             self._profiling.at(self._step)
             remaining = [self._train.steps - done, self._interval - self._step % self._interval]
@@ -155,11 +167,12 @@ class Trainer:
                 self._callbacks.on_train_batch_begin(done)
             called = time.perf_counter()
             steps = self._loop.run(handle, done, count)
-            seconds = time.perf_counter() - called
-            self._calls.record(count, seconds)
+            now = time.perf_counter()
+            self._calls.record(count, now - called)
             self.history.first_step_at = self.history.first_step_at or time.time()
             done += len(steps.losses)
-            self._record(steps, total, seconds)
+            self._record(steps, total, now - mark)  # with what listeners and callbacks took since the last call
+            mark = now
             self._check_finite(steps, epoch, done)
             so_far = self._task.results(total.sums)
             if self._by_batch:

@@ -27,6 +27,12 @@ MISTAKES = {
     "trainer.epochs=0": "trainer.epochs must be >= 1. Received: 0.",
     "seed=-1": "seed must be >= 0. Received: -1.",
     "optimizer.learning_rate=-0.1": "optimizer.learning_rate must be > 0. Received: -0.1.",
+    "optimizer.learning_rate=inf": "optimizer.learning_rate must be > 0. Received: inf.",
+    "data.validation=1": "data.validation must be a fraction in [0, 1), a count >= 0 or the name of a split.",
+    "data.validation=true": "data.validation must be a fraction in [0, 1), a count >= 0 or the name of a split.",
+    "+data.augmentation.shfit=0.1": "data.augmentation.shfit: there is no such key. Did you mean 'shift'?",
+    "+callbacks.x=5": "callbacks.x must name a callback by _target_, or be null. Received: 5.",
+    "paths.output_dir=": "paths.output_dir must name a folder.",
     "optimizer.learning_rate=nan": "optimizer.learning_rate must be > 0. Received: nan.",
     "optimizer.momentum=1": "optimizer.momentum must be in [0, 1). Received: 1.0.",
     "model.dropout=1.5": "model.dropout must be in [0, 1). Received: 1.5.",
@@ -63,6 +69,7 @@ def test_a_mistake_is_named_with_its_next_step(override):
     [
         (["optimizer.clipnorm=1", "optimizer.clipvalue=1"], "exclude each other"),
         (["callbacks=early_stopping", "data.validation=0"], "callbacks.early_stopping.monitor is val_loss, but"),
+        (["callbacks=early_stopping", "callbacks.early_stopping.monitor=val_acc"], "Did you mean 'val_accuracy'?"),
         (["trainer.check_numerics=true", "trainer.jit=true"], "trainer.check_numerics needs trainer.jit=false"),
         (["data=tfds"], "data.name has no value"),
         (["model=layers", "model.layers=[{_target_: os.system, command: id}]"], "model.layers.0._target_ must name"),
@@ -76,11 +83,41 @@ def test_contradictions_and_forbidden_targets_are_refused(overrides, message):
         check(compose(overrides))
 
 
+def test_the_functions_of_the_package_itself_cannot_be_called(tmp_path):
+    """Allowing all of kerasdl would allow its own benchmark to start a process."""
+    trace = tmp_path / "trace"
+    node = {"_target_": "kerasdl.benchmark.Program", "name": "x", "command": ["timeit", f"open({str(trace)!r}, 'w')"]}
+    for place in ("callbacks.x", "model", "model.kernel_initializer", "task", "optimizer", "schedule"):
+        with pytest.raises(ConfigError, match="must name a class or function of"):
+            instantiate({"_target_": "kerasdl.benchmark.measure", "program": node}, place)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("model.layers.0", "keras.layers.StringLookup"),
+        ("model.layers.0", "keras.layers.TextVectorization"),
+        ("model.layers.0", "keras.layers.deserialize"),
+        ("optimizer", "keras.optimizers.get"),
+        ("callbacks.x", "keras.callbacks.BackupAndRestore"),
+        ("callbacks.x", "keras.callbacks.LambdaCallback"),
+    ],
+)
+def test_what_reads_files_or_builds_from_other_configurations_is_refused(place, target):
+    with pytest.raises(ConfigError, match=r"must name|must be a"):
+        instantiate({"_target_": target}, place)
+
+
 def test_a_module_that_an_allowed_one_imports_is_not_reached():
-    """`kerasdl.cli.os.system` begins with an allowed name; what it names isn't kerasdl's."""
-    for target in ("kerasdl.cli.os.system", "kerasdl.cli.sys.exit", "keras.layers.__builtins__"):
+    """`kerasdl.models.layers.re.compile` begins with an allowed name; what it names isn't kerasdl's."""
+    for target in (
+        "kerasdl.models.seeding.random.seed",
+        "kerasdl.models.seeding.derive",
+        "kerasdl.models.layers.re.compile",
+    ):
         with pytest.raises(ConfigError):
-            instantiate({"_target_": target, "command": "true"}, "model")
+            instantiate({"_target_": target}, "model")
 
 
 def test_unknown_names_and_arguments_of_a_target_are_named():

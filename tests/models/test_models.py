@@ -55,15 +55,31 @@ def test_the_seed_decides_weights_and_dropout():
     assert not np.array_equal(first.get_weights()[0], other.get_weights()[0])
 
 
-def test_cnn_computes_what_its_layers_say():
-    """Weights set by hand: a network of one map, whose logits can be computed on paper."""
-    model = cnn.build((12, 12, 1), 2, filters=(1, 1), kernel_sizes=(3, 2), dense_units=1)
-    conv1, conv2, dense, logits = (model.get_layer(name) for name in ("conv1", "conv2", "dense", "logits"))
-    conv1.set_weights([np.ones((3, 3, 1, 1)), np.array([-8.0])])  # 9 ones - 8 = 1 everywhere, 10x10
-    conv2.set_weights([np.ones((2, 2, 1, 1)), np.array([1.0])])  # pooled to 5x5; 4 ones + 1 = 5 everywhere, 4x4
-    dense.set_weights([np.full((4, 1), 0.5), np.array([0.0])])  # pooled to 2x2: 4 * 0.5 * 5 = 10
-    logits.set_weights([np.array([[1.0, -1.0]]), np.array([0.5, 0.0])])
-    np.testing.assert_allclose(model(np.ones((1, 12, 12, 1), "float32")), [[10.5, -10.0]])
+def convolve(images, kernel, bias):
+    """Valid cross-correlation as the literature writes it: images (n, h, w, c), kernel (k, k, c, maps)."""
+    size = kernel.shape[0]
+    windows = np.lib.stride_tricks.sliding_window_view(images, (size, size), axis=(1, 2))
+    return np.einsum("nhwcij,ijcm->nhwm", windows, kernel) + bias
+
+
+def pool(images):
+    n, h, w, c = images.shape
+    return images[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+
+
+def test_weights_trained_elsewhere_give_the_same_logits():
+    """The classic network in plain NumPy, from weights of any origin in Keras's layout."""
+    model = build("cnn", shape=(28, 28, 1))
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(scale=0.2, size=weight.shape) for weight in model.get_weights()]
+    model.set_weights(weights)
+    images = rng.normal(size=(3, 28, 28, 1))
+    x = np.maximum(pool(convolve(images, *weights[0:2])), 0)
+    x = np.maximum(pool(convolve(x, *weights[2:4])), 0)
+    assert x.shape == (3, 4, 4, 20)
+    x = np.maximum(x.reshape(3, 320) @ weights[4] + weights[5], 0)
+    expected = x @ weights[6] + weights[7]
+    np.testing.assert_allclose(model(images.astype("float32")), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_channel_dropout_drops_whole_feature_maps():

@@ -130,7 +130,7 @@ def test_one_trace_serves_calls_of_every_length(prepare):
 def test_mixed_precision_learns_with_float32_weights(config, precision):
     from kerasdl.training import runtime
 
-    conf = config(f"trainer.precision={precision}", "optimizer=adam")
+    conf = config(f"trainer.precision={precision}", "optimizer.learning_rate=0.1")  # SGD notices a wrong scale
     examples = data.load(conf.data, conf.seed, conf.paths.cache_dir)
     with runtime.precision_and_device(conf.trainer):
         task = build_task(conf, examples)
