@@ -42,14 +42,7 @@ def check(config: Any) -> DataInfo:
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
         DataError: no such data set or split, files missing and no network, or images of varying size.
     """
-    from kerasdl.data import catalog, preparation
-
-    memory_budget.parse(config.memory_budget)
-    entry = catalog.find(config)
-    preparation.check_files(entry, config)
-    if entry.info.fingerprint:
-        _parts(entry.builder, config, seed=0)
-    return entry.info
+    return _find(config).info
 
 
 def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] = lambda line: None) -> Data:
@@ -65,12 +58,11 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
         DataError: the data can't be had, read, or doesn't suit; see `check`.
     """
-    from kerasdl.data import catalog, preparation
+    from kerasdl.data import preparation
     from kerasdl.data.decoded import Cache
 
     budget = memory_budget.parse(config.memory_budget)
-    check(config)
-    entry = preparation.prepare(catalog.find(config), config, report)
+    entry = preparation.prepare(_find(config), config, report)
     parts = _parts(entry.builder, config, seed)
     totals = {part.spec: part.total for part in parts}
     nbytes = sum(totals.values()) * math.prod(entry.info.image_shape)
@@ -87,6 +79,18 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
         resident=resident,
         nbytes=nbytes,
     )
+
+
+def _find(config: Any) -> Any:
+    """Returns the catalogue's entry of a data set whose splits and files have been checked."""
+    from kerasdl.data import catalog, preparation
+
+    memory_budget.parse(config.memory_budget)
+    entry = catalog.find(config)
+    preparation.check_files(entry, config)
+    if entry.info.fingerprint:
+        _parts(entry.builder, config, seed=0)
+    return entry
 
 
 def _parts(builder: Any, config: Any, seed: int) -> list[_Part]:
@@ -137,16 +141,17 @@ def _resident(entry: Any, parts: list[_Part], decoded: dict[str, Any], config: A
     import tensorflow as tf
 
     from kerasdl.data.order import WholeOrder
-    from kerasdl.data.resident import ResidentSplit
+    from kerasdl.data.resident import ResidentSplit, pack
 
-    tensors = {spec: (tf.constant(d.images), tf.constant(d.labels)) for spec, d in decoded.items()}
+    tensors = {spec: (pack(d.images), tf.constant(d.labels)) for spec, d in decoded.items()}
     return {
         part.name: ResidentSplit(
             part.name,
             *tensors[part.spec],
             WholeOrder(part.indices, seed, shuffle=config.shuffle and part.name == "train"),
-            _batch_size(config, part.name),
-            entry.info.classes,
+            image_shape=entry.info.image_shape,
+            batch_size=_batch_size(config, part.name),
+            classes=entry.info.classes,
         )
         for part in parts
     }

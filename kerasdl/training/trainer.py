@@ -102,7 +102,7 @@ class Trainer:
             list(callbacks), model=task.model, epochs=epochs, steps=train.steps, verbose=0
         )
         self._step = 0
-        self._since_interval = _Sums()
+        self._since_interval = _Tally()
         self.history = History()
 
     def fit(self) -> History:
@@ -157,7 +157,7 @@ class Trainer:
 
     def _train_epoch(self, epoch: int, interrupts: Interrupts) -> Metrics:
         handle = self._train.epoch(epoch)
-        total, done = _Sums(), 0
+        total, done = _Tally(), 0
         start = mark = time.perf_counter()
         while done < self._train.steps and not interrupts.requested:
             self._profiling.at(self._step)
@@ -192,7 +192,7 @@ class Trainer:
             "seconds": time.perf_counter() - start,
         }
 
-    def _record(self, steps: Steps, total: "_Sums", seconds: float) -> None:
+    def _record(self, steps: Steps, total: "_Tally", seconds: float) -> None:
         self._step += len(steps.losses)
         self.history.losses += steps.losses.tolist()
         self.history.learning_rates += steps.learning_rates.tolist()
@@ -208,7 +208,7 @@ class Trainer:
         }
         for listener in self._listeners:
             listener.on_interval(self._step, metrics, self.history.learning_rates[-passed.steps :])
-        self._since_interval = _Sums()
+        self._since_interval = _Tally()
 
     def _check_finite(self, steps: Steps, epoch: int, done: int) -> None:
         if np.isfinite(steps.losses[-1]):
@@ -221,7 +221,7 @@ class Trainer:
         )
 
 
-class _Sums:
+class _Tally:
     """Statistics added up in float64, the number of steps, and the seconds that they took."""
 
     def __init__(self) -> None:

@@ -36,7 +36,7 @@ def test_mnist_is_prepared_from_them_without_a_network(mnist, batches):
 
 
 def test_train_and_validation_share_one_copy_of_the_images(mnist):
-    assert mnist.train._images is mnist.validation._images
+    assert mnist.train._words is mnist.validation._words
 
 
 def test_the_classic_recipe_trains_on_it(mnist, data_dir, cache_dir, command):
