@@ -28,6 +28,14 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     codes: list[int] = []
 
     def job(config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        hydra_config = HydraConfig.get()
+        if hydra_config.mode == RunMode.MULTIRUN:
+            print(
+                f"\njob {hydra_config.job.num + 1}: {hydra_config.job.override_dirname.replace(',', ' ')}", flush=True
+            )
         # Inside the job, so that Hydra adds no lines of its own to a failure.
         try:
             codes.append(run(config) or 0)

@@ -89,7 +89,8 @@ def conclude(experiment: "Experiment", result: "Result") -> None:
     rows = {}
     if result.status == "KILLED":
         epochs = len(result.history.get("loss", []))
-        rows["stopped"] = f"by Ctrl-C after {epochs} full epochs; what there is has been kept"
+        whole = "epoch" if epochs == 1 else "epochs"
+        rows["stopped"] = f"by Ctrl-C after {epochs} full {whole}; what there is has been kept"
     elif experiment.data.test is not None:
         rows["test"] = _test_row(result.metrics, experiment.data.test.size)
     rows["time"] = duration(result.seconds)

@@ -71,7 +71,7 @@ def profile(tracker: "Tracker", folder: Path | None) -> None:
         return
     if folder.exists():
         tracker.file(folder, "profile")
-        say(f"profile    {folder} (tensorboard --logdir {folder})")
+        say(f"profile    {folder} (TensorBoard's format, for its profile plug-in)")
     else:
         warn("nothing was profiled: training ended before the first step of trainer.profile.")
 

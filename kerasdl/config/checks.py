@@ -5,6 +5,7 @@ the names that `_target_` may take. What needs the data set or Keras to be known
 """
 
 import dataclasses
+import importlib.util
 import math
 import os
 import re
@@ -177,6 +178,8 @@ def _check_callbacks(tree: dict) -> None:
             continue
         if not isinstance(callback, dict) or "_target_" not in callback:
             raise ConfigError(f"callbacks.{name} must name a callback by _target_, or be null. Received: {callback}.")
+        if callback["_target_"] == "keras.callbacks.TensorBoard" and importlib.util.find_spec("tensorboard") is None:
+            raise ConfigError(f"callbacks.{name} needs TensorBoard. Install it: pip install tensorboard")
         monitor = str(callback.get("monitor", "loss"))
         if monitor.startswith("val_") and not _select(tree, "data.validation"):
             raise ConfigError(

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
@@ -51,7 +52,10 @@ def explain(error: Exception) -> str:
         parent = cause.parent_node
         known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
         name = str(cause.full_key or cause.key)
-        return f"{name}: there is no such key.{did_you_mean(str(cause.key), known)}"
+        hint = did_you_mean(str(cause.key), known)
+        if not hint.startswith(" Did") and (elsewhere := _elsewhere(str(cause.key), parent)):
+            hint = f" Did you mean {elsewhere!r}?"
+        return f"{name}: there is no such key.{hint}"
     if isinstance(cause, ValidationError):
         return f"{cause.full_key}{_expected(str(cause))}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -60,12 +64,25 @@ def explain(error: Exception) -> str:
     return " ".join(lines[:4]) or type(error).__name__
 
 
+def _elsewhere(key: str, node: Any) -> str | None:
+    """Returns the path of a key of this name in another group: `optimizer.learning_rate` for `learning_rate`."""
+    root: Any = node._get_root() if isinstance(node, DictConfig) else None
+    name = {"lr": "learning_rate"}.get(key, key)
+    for group in root or ():
+        child = root._get_node(group)
+        if isinstance(child, DictConfig) and not child._is_none() and not child._is_missing() and name in child:
+            return f"{group}.{name}"
+    return None
+
+
 def _expected(message: str) -> str:
     converted = re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", message)
     if converted:
         value, kind = converted.groups()
         return f" must be {_TYPES.get(kind, kind)}. Received: {value}."
-    return f": {message.splitlines()[0]}."
+    if "is not a ListConfig" in message:
+        return " must be a list, such as '[28,28]'."
+    return f": {message.splitlines()[0].rstrip('.')}."
 
 
 def _first_line(error: BaseException) -> str:

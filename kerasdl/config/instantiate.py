@@ -106,7 +106,10 @@ def _locate(target: str, where: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{where}._target_: there is no module {module_name}.") from error
+        raise ConfigError(
+            f"{where}._target_: there is no module {module_name}. Install its package, or set PYTHONPATH to the folder "
+            "that holds it."
+        ) from error
     found = getattr(module, name, None)
     if found is None or not callable(found):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -121,11 +124,18 @@ def _locate(target: str, where: str) -> Any:
 
 def _check_arguments(function: Any, arguments: dict[str, Any], where: str) -> None:
     parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return  # Keras's own layers and optimizers: they name an unknown argument themselves
-    for name in arguments:
-        if name not in parameters:
-            raise ConfigError(f"{where}.{name}: there is no such key.{did_you_mean(name, parameters)}")
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in arguments:
-            raise ConfigError(f"{where}.{name} has no value. Give one: {where}.{name}=...")
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    unknown = [name for name in arguments if name not in parameters]
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        and name not in arguments
+    ]
+    # Keras's classes take **kwargs and name what they don't know themselves; a required name that is missing may be
+    # one that was misspelt.
+    if unknown and (missing or not takes_any):
+        raise ConfigError(f"{where}.{unknown[0]}: there is no such key.{did_you_mean(unknown[0], parameters)}")
+    if missing:
+        raise ConfigError(f"{where}.{missing[0]} has no value. Give one: {where}.{missing[0]}=...")

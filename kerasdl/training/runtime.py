@@ -4,6 +4,7 @@ TensorFlow reads some of them when it is imported and others before its first op
 a run. Within one process (a notebook) device, threads and determinism can't be taken back; precision can.
 """
 
+import logging
 import os
 import re
 import sys
@@ -39,6 +40,8 @@ def import_tensorflow() -> None:
     during the import. If the import fails, they are shown.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    # Each run of a process traces its own loops, once; TensorFlow takes them for one function traced again and again.
+    logging.getLogger("tensorflow").addFilter(_is_not_about_retracing)
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
         import tensorflow
 
@@ -56,6 +59,10 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def _is_not_about_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def configure(trainer) -> Runtime:

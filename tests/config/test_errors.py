@@ -19,6 +19,9 @@ MISTAKES = {
     "trainer.epoch=3": "trainer.epoch: there is no such key. Did you mean 'epochs'?",
     "optimizer.momentun=0.9": "optimizer.momentun: there is no such key. Did you mean 'momentum'?",
     "+data.shufle=true": "data.shufle: there is no such key. Did you mean 'shuffle'?",
+    "learning_rate=0.1": "learning_rate: there is no such key. Did you mean 'optimizer.learning_rate'?",
+    "optimizer.lr=0.1": "optimizer.lr: there is no such key. Did you mean 'optimizer.learning_rate'?",
+    "data.image_size=28": "data.image_size must be a list, such as '[28,28]'.",
     "+sed=3": "sed: there is no such key. Did you mean 'seed'?",
     "trainer.epochs=many": "trainer.epochs must be an integer. Received: many.",
     "optimizer.learning_rate=fast": "optimizer.learning_rate must be a number. Received: fast.",
@@ -125,6 +128,8 @@ def test_unknown_names_and_arguments_of_a_target_are_named():
         instantiate({"_target_": "keras.optimizers.SDG"}, "optimizer")
     with pytest.raises(ConfigError, match=r"model.widht: there is no such key."):
         instantiate({"_target_": "kerasdl.models.cnn.build", "widht": 3}, "model", input_shape=(28, 28, 1), classes=2)
+    with pytest.raises(ConfigError, match=r"model.layers.0.filtres: there is no such key. Did you mean 'filters'\?"):
+        instantiate({"_target_": "keras.layers.Conv2D", "filtres": 3, "kernel_size": 3}, "model.layers.0")
     with pytest.raises(ConfigError, match=r"optimizer: keras.optimizers.SGD refuses its arguments: .*momentun"):
         instantiate({"_target_": "keras.optimizers.SGD", "momentun": 3}, "optimizer")
 
