@@ -224,3 +224,12 @@ def test_a_notebooks_own_random_numbers_and_precision_stay(config):
     run(config("trainer.epochs=1", "trainer.precision=mixed_bfloat16"))
     assert random.random() == expected
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_tensorboard_gets_its_curves_or_is_asked_for(config, tmp_path, monkeypatch):
+    overrides = ["callbacks=tensorboard", f"callbacks.tensorboard.log_dir={tmp_path / 'logs'}", "trainer.epochs=1"]
+    run(config(*overrides))
+    assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="needs TensorBoard. Install it: pip install tensorboard"):
+        run(config(*overrides))
