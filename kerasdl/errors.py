@@ -25,5 +25,9 @@ class TrackingError(UserError):
     """An output directory or a tracking server that can't be used."""
 
 
+class ResumeError(UserError):
+    """A run that can't be continued: unknown, in use, or not of this configuration."""
+
+
 class TrainingError(UserError):
     """Training that can't go on, e.g. because the loss is no longer finite."""

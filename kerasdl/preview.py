@@ -65,7 +65,7 @@ def run(config: DictConfig) -> None:
 def _write_sheet(images: "np.ndarray", names: list[str], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    from kerasdl.data.files import written_whole
+    from kerasdl.files import written_whole
 
     columns = min(_COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)

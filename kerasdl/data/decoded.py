@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from kerasdl.data.catalog import Entry, Segment
-from kerasdl.data.files import locked, written_whole
 from kerasdl.errors import DataError
+from kerasdl.files import locked, written_whole
 
 _CHUNK = 1000
 

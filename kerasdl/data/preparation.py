@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.data import catalog, network
-from kerasdl.data.files import locked
 from kerasdl.errors import DataError
+from kerasdl.files import locked
 
 _EMBEDDED = Path(__file__).parent / "embedded"
 _STALE_AFTER = 3600.0

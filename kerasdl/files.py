@@ -1,0 +1,106 @@
+"""Files written whole, and locks that outlive no process."""
+
+import contextlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock, Timeout
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Gives a file to write that takes `path`'s place when the block ends, and leaves nothing if it fails."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` survive a loss of power, where the system has such a call."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds the lock file `path`; calls `waiting` once if another process has it.
+
+    The lock belongs to the open file and not to the file's existence, so that the system frees it when its holder dies.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Busy(Exception):
+    """Another process holds a lock.
+
+    Attributes:
+        owner: who, in words: `process 4711 on host gpu3`.
+    """
+
+    def __init__(self, owner: str):
+        super().__init__(owner)
+        self.owner = owner
+
+
+class OwnedLock:
+    """A lock that isn't waited for, and that tells who has it; freed by the system when its holder dies.
+
+    Args:
+        path: the lock file; who holds it stands beside it, in `<path>.owner`.
+    """
+
+    def __init__(self, path: Path):
+        self._lock = FileLock(path, thread_local=False)
+        self._owner = path.with_name(path.name + ".owner")
+
+    def acquire(self) -> None:
+        """Takes the lock.
+
+        Raises:
+            Busy: another process, or another part of this one, has it.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise Busy(self._read_owner()) from None
+        with written_whole(self._owner) as file:
+            file.write(json.dumps({"host": socket.gethostname(), "process": os.getpid()}).encode())
+
+    def release(self) -> None:
+        """Frees the lock, if it is held."""
+        if self._lock.is_locked:
+            self._owner.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _read_owner(self) -> str:
+        try:
+            owner = json.loads(self._owner.read_bytes())
+            return f"process {owner['process']} on host {owner['host']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"  # it has the lock and is about to write who it is

@@ -1,0 +1,188 @@
+"""A run's folder, `<paths.output_dir>/runs/<name>`: what a run needs to be continued, whatever happened to it.
+
+    run.json      what the run is: its configuration, its status, its place in MLflow (`Record`)
+    checkpoints/  its states (`kerasdl.training.checkpoints`)
+    tracking/     what goes to MLflow, in order (`kerasdl.tracking.journal`)
+    lock          held by the process that works on it
+
+It is made before MLflow has been opened, and also without MLflow; from `run_id` on both names mean the same run.
+"""
+
+import dataclasses
+import json
+import secrets
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kerasdl.errors import ResumeError
+from kerasdl.files import Busy, OwnedLock, written_whole
+
+FINISHED = "FINISHED"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `run.json` holds.
+
+    Attributes:
+        config: the whole configuration, resolved, as plain containers.
+        config_hash: identity of what decides the result (`kerasdl.config.identity`).
+        status: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`; a run that was killed by force still says `RUNNING`.
+        created: local time, ISO 8601 with microseconds.
+        run_id: MLflow's run id; None until the run is open there, and without MLflow.
+        tracking_uri: the store that has the run, without a password; None without MLflow.
+        experiment: MLflow's experiment, by name; None without MLflow.
+        environment: versions, device and threads that the promise of equal bits depends on.
+    """
+
+    config: dict[str, Any]
+    config_hash: str
+    status: str
+    created: str
+    run_id: str | None = None
+    tracking_uri: str | None = None
+    experiment: str | None = None
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+class RunFolder:
+    """One run's folder.
+
+    Args:
+        path: the folder.
+        record: what its `run.json` says.
+    """
+
+    def __init__(self, path: Path, record: Record):
+        self.path = path
+        self._record = record
+        self._writing = threading.Lock()
+        self._lock = OwnedLock(path / "lock")
+
+    @classmethod
+    def create(cls, output_dir: str | Path, config: dict[str, Any], config_hash: str) -> "RunFolder":
+        """Makes the folder of a new run and takes its lock."""
+        now = datetime.now()
+        name = f"{now.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+        record = Record(config, config_hash, "RUNNING", now.isoformat(timespec="microseconds"))
+        folder = cls(_runs(output_dir) / name, record)
+        folder.checkpoints.mkdir(parents=True)
+        folder.tracking.mkdir()
+        folder.lock()
+        folder.update()  # last: a folder without run.json is no run yet
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Opens the folder of a run.
+
+        Raises:
+            ResumeError: `run.json` is missing or damaged.
+        """
+        return cls(path, _read(path / "run.json"))
+
+    @property
+    def name(self) -> str:
+        """The run's name on this machine."""
+        return self.path.name
+
+    @property
+    def id(self) -> str:
+        """What `resume=` takes: MLflow's run id, or without one the name."""
+        return self._record.run_id or self.name
+
+    @property
+    def record(self) -> Record:
+        return self._record
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def tracking(self) -> Path:
+        return self.path / "tracking"
+
+    def update(self, **changes: Any) -> None:
+        """Changes fields of the record and writes it; any thread may call this."""
+        with self._writing:
+            self._record = replace(self._record, **changes)
+            record = dataclasses.asdict(self._record)
+            with written_whole(self.path / "run.json") as file:
+                file.write(json.dumps({"record": record, "crc32": _checksum(record)}, indent=2).encode())
+
+    def lock(self) -> None:
+        """Takes the folder for this process.
+
+        Raises:
+            ResumeError: another process works on the run; names it.
+        """
+        try:
+            self._lock.acquire()
+        except Busy as error:
+            raise ResumeError(
+                f"run {self.id} is being worked on by {error.owner}. Wait for it or end it, or start another run with "
+                "resume=never."
+            ) from None
+
+    def unlock(self) -> None:
+        """Gives the folder free, if this process has it."""
+        self._lock.release()
+
+
+def folders(output_dir: str | Path) -> Iterator[RunFolder]:
+    """Yields the runs of an output directory, newest first; leaves out what isn't a run or is damaged."""
+    runs = _runs(output_dir)
+    names = sorted((path for path in runs.iterdir() if path.is_dir()), reverse=True) if runs.is_dir() else []
+    found = []
+    for path in names:
+        try:
+            found.append(RunFolder.open(path))
+        except ResumeError:
+            continue
+    yield from sorted(found, key=lambda folder: folder.record.created, reverse=True)
+
+
+def find(output_dir: str | Path, run: str) -> RunFolder:
+    """Returns the run with this MLflow run id, name, or unique beginning of one of them.
+
+    Raises:
+        ResumeError: there is none, or several.
+    """
+    known = list(folders(output_dir))
+    exact = [folder for folder in known if run in (folder.record.run_id, folder.name)]
+    matching = exact or [
+        folder for folder in known if (folder.record.run_id or "").startswith(run) or folder.name.startswith(run)
+    ]
+    if len(matching) == 1:
+        return matching[0]
+    listed = ", ".join(f"{folder.id} ({folder.record.status})" for folder in (matching or known)[:5])
+    if matching:
+        raise ResumeError(f"resume={run} fits several runs: {listed}. Type more of the id.")
+    raise ResumeError(
+        f"resume: there is no run {run} under {_runs(output_dir)}. Known: {listed or 'none'}. "
+        "Name the output directory of that run with paths.output_dir=DIR."
+    )
+
+
+def _runs(output_dir: str | Path) -> Path:
+    return Path(output_dir).expanduser().resolve() / "runs"
+
+
+def _read(path: Path) -> Record:
+    try:
+        content = json.loads(path.read_bytes())
+        if _checksum(content["record"]) != content["crc32"]:
+            raise ValueError("its checksum is wrong")
+        return Record(**content["record"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResumeError(f"{path} can't be used ({error}). Restore it, or start another run.") from error
+
+
+def _checksum(record: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())
