@@ -1,8 +1,10 @@
 """Seeds for a network: its initial weights from one named stream, its dropout from another."""
 
+import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,14 +13,15 @@ from kerasdl.seeds import derive
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[Callable[[keras.Model], None]]:
+def seeded(seed: int) -> Iterator[None]:
     """Inside the block a network is built from `seed`; outside, Python's own random numbers go on undisturbed.
 
-    TensorFlow's global seed is set as well, for layers that draw from it, and stays set.
+    Keras draws a seed for every initializer and for every random layer from Python's `random`, in the order in which
+    they are made, so that one more dropout layer would change all weights behind it. Here initializers draw from
+    `derive(seed, "initialization")`, and the generator of the n-th random layer (dropout, noise) gets
+    `derive(seed, "dropout", n)`, unless the layer was given a seed of its own.
 
-    Keras draws the seed of every initializer and of every random layer from Python's `random` when the layer is made.
-    Initial weights depend on `derive(seed, "initialization")`. The function that is handed out sets the layers' own
-    generators (dropout, noise) to `derive(seed, "dropout", number of the layer)`.
+    TensorFlow's global seed is set as well, for layers that draw from it, and stays set.
 
     Args:
         seed: the run's seed.
@@ -26,13 +29,18 @@ def seeded(seed: int) -> Iterator[Callable[[keras.Model], None]]:
     state = random.getstate()
     random.seed(derive(seed, "initialization"))
     tf.random.set_seed(derive(seed, "initialization"))
+    make, numbers = keras.random.SeedGenerator.__init__, itertools.count()
 
-    def seed_layers(model: keras.Model) -> None:
-        generators = [v for v in model.variables if v.path.endswith("seed_generator_state")]
-        for number, variable in enumerate(generators):
-            variable.assign([derive(seed, "dropout", number), 0])
+    def make_from_own_stream(generator: Any, seed_of_layer: int | None = None, *args: Any, **kwargs: Any) -> None:
+        if seed_of_layer is None:
+            seed_of_layer = kwargs.pop("seed", None)
+        if seed_of_layer is None:
+            seed_of_layer = derive(seed, "dropout", next(numbers))
+        make(generator, seed_of_layer, *args, **kwargs)
 
+    keras.random.SeedGenerator.__init__ = make_from_own_stream
     try:
-        yield seed_layers
+        yield
     finally:
+        keras.random.SeedGenerator.__init__ = make
         random.setstate(state)

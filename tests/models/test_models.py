@@ -1,5 +1,7 @@
 """The networks of the model group: their sizes, their two styles, and what they compute."""
 
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -8,17 +10,18 @@ from kerasdl import compose
 from kerasdl.config.instantiate import instantiate
 from kerasdl.errors import ConfigError
 from kerasdl.models import cnn, image_classifier
+from kerasdl.models.fingerprint import fingerprint
 from kerasdl.models.seeding import seeded
 from kerasdl.models.serving import serving_model
+from kerasdl.seeds import derive
 
 STYLES = ("sequential", "functional")
 
 
 def build(name, style="sequential", shape=(28, 28, 3), seed=0, overrides=()):
     config = compose([f"model={name}", f"model.style={style}", *overrides])
-    with seeded(seed) as seed_layers:
+    with seeded(seed):
         model = instantiate(config.model, "model", input_shape=shape, classes=10)
-        seed_layers(model)
     return model
 
 
@@ -124,3 +127,29 @@ def test_every_hyperparameter_reaches_the_network():
     assert isinstance(conv3.kernel_initializer, keras.initializers.HeNormal)
     assert float(conv3.kernel_regularizer.l2) == 0.5
     assert (model.get_layer("dropout").rate, model.get_layer("channel_dropout").rate) == (0.1, 0.2)
+
+
+def test_a_random_layer_more_leaves_the_weights_as_they_are():
+    plain, dropping = (build("image_classifier", overrides=[f"model.dropout={rate}"]) for rate in (0.0, 0.5))
+    assert len(dropping.variables) == len(plain.variables) + 1
+    for one, other in zip(plain.weights, dropping.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_layer_keeps_a_seed_of_its_own_and_a_notebook_keeps_its_random_numbers():
+    make, state = keras.random.SeedGenerator.__init__, random.getstate()
+    with seeded(0):
+        own, other = keras.layers.Dropout(0.5, seed=7), keras.layers.Dropout(0.5)
+    assert own.seed_generator.state.numpy().tolist() == [7, 0]
+    assert other.seed_generator.state.numpy().tolist() == [derive(0, "dropout", 0), 0]
+    assert keras.random.SeedGenerator.__init__ is make
+    assert random.getstate() == state
+
+
+def test_the_fingerprint_tells_one_bit():
+    model = build("cnn")
+    before = fingerprint(model)
+    assert fingerprint(build("cnn", style="functional")) == before
+    weight = model.weights[0]
+    weight.assign(np.nextafter(np.asarray(weight), np.float32(9)))
+    assert fingerprint(model) != before
