@@ -11,6 +11,7 @@ import pytest
 
 from kerasdl import tracking
 from kerasdl.config.schema import Paths, Tracking
+from kerasdl.runs import RunFolder
 
 UI = [sys.executable, "-m", "kerasdl.ui"]
 
@@ -33,7 +34,9 @@ def store_with_a_run(tmp_path_factory):
         tracking=Tracking(experiment="shown", system_metrics=False), paths=Paths(output_dir=str(directory))
     )
     tracker = tracking.create(config)
-    tracker.start(config_yaml="", params={}, tags={})
+    folder = RunFolder.new(directory, {}, "hash")
+    folder.create()
+    tracker.start(folder, config_yaml="", params={}, tags={})
     tracker.finish("FINISHED")
     return directory
 

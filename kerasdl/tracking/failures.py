@@ -1,53 +1,136 @@
 """What went wrong in the background: whether it may pass, and how it is told, once and in one line."""
 
-from collections.abc import Sequence
+import errno
+import re
+import shlex
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+import filelock
+
+from kerasdl.config.schema import Paths
 from kerasdl.errors import TrackingError
 from kerasdl.tracking import secrets
-from kerasdl.tracking.store import Store
-from kerasdl.tracking.worker import Failure
+from kerasdl.tracking.store import Store, shorten
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What sqlite and the drivers of other databases say when the same call may succeed later.
+_DATABASE_IS_AWAY = re.compile(r"locked|busy|is full|disk i/o|connect|timeout|timed out|server closed|terminat", re.I)
+_DATABASE_REFUSES = re.compile(r"authentication|password|does not exist", re.I)
 
 
 def is_temporary(error: Exception) -> bool:
-    """Returns whether the same call may succeed later: a server is away or busy, a database is locked."""
-    import requests
-    from mlflow.exceptions import MlflowException
+    """Returns whether the same call may succeed later.
 
-    if isinstance(error, requests.ConnectionError | requests.Timeout):
-        return True
-    # MLflow wraps what its HTTP client raises without naming it as the cause.
-    wrapped = error.__cause__ or error.__context__
-    return isinstance(error, MlflowException) and (
-        error.error_code in ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
-        or isinstance(wrapped, requests.RequestException)
+    It may if a server is away, busy or in trouble of its own (5xx), a database is locked, or a disk is full.
+    """
+    import requests
+    from mlflow.exceptions import MlflowException, RestException
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code >= 500 or error.response.status_code == 429
+    if isinstance(error, MlflowException):
+        # MLflow wraps what its HTTP client raises without naming it as the cause.
+        wrapped = error.__cause__ or error.__context__
+        return (
+            error.error_code in ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
+            or (isinstance(error, RestException) and error.get_http_status_code() >= 500)
+            or isinstance(wrapped, requests.RequestException)
+            or (isinstance(wrapped, Exception) and not isinstance(wrapped, MlflowException) and is_temporary(wrapped))
+        )
+    if isinstance(error, OperationalError | sqlite3.OperationalError):
+        return bool(_DATABASE_IS_AWAY.search(str(error))) and not _DATABASE_REFUSES.search(str(error))
+    if isinstance(error, TrackingError):
+        return isinstance(error.__cause__, filelock.Timeout)
+    if isinstance(error, RuntimeError):  # MLflow uploads with threads, which an ending program can't start any more
+        return "shutdown" in str(error)
+    return isinstance(error, ConnectionError | TimeoutError | requests.ConnectionError | requests.Timeout) or (
+        isinstance(error, OSError) and error.errno in _FULL
+    )
+
+
+def away(store: Store, error: Exception, folder: Path) -> str:
+    """Returns the line for a store that doesn't take anything for the time being."""
+    what = "does not answer" if store.is_server else "can't be written now"
+    return (
+        f"{store.describe()} {what} ({reason(error)}); metrics wait in {shorten(folder)} and are sent when it is back."
     )
 
 
 def opening_error(error: Exception, store: Store) -> TrackingError:
-    """Returns the error for a store in which no run could be created."""
+    """Returns the error for a store in which no run could be opened."""
     if isinstance(error, TrackingError):
         return error
     told = TrackingError(
-        f"{store.key} must be a store in which MLflow can create a run ({one_line(error)}). "
+        f"{store.key} must be a store in which MLflow can open a run ({one_line(error)}). "
         f"Received: '{store.address}'. Name another one, or go without with tracking=none."
     )
     told.__cause__ = error
     return told
 
 
-def writing_error(failures: Sequence[Failure], run_id: str | None, store: Store) -> TrackingError:
-    """Returns the error for jobs that couldn't be done."""
-    names = list(dict.fromkeys(failure.name for failure in failures))
-    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def waiting_error(name: str, count: int, folder: Path, store: Store, error: Exception | None) -> TrackingError:
+    """Returns the error for a run of which something couldn't be sent in time.
+
+    Args:
+        name: the run's id or name.
+        count: number of journal entries that wait.
+        folder: where they are kept.
+        store: where they should go.
+        error: why they couldn't be sent; None if the store was too slow.
+    """
+    why = f"did not take it ({reason(error)})" if error else "took too long"
+    much = "1 entry" if count == 1 else f"{count} entries"
     told = TrackingError(
-        f"MLflow run {run_id} is not complete: could not write {listed} ({one_line(failures[0].error)}). "
-        f"See that {store.key} ('{store.address}') can be reached and has space, then run again."
+        f"MLflow run {name} is not complete: {store.describe()} {why}. What is left ({much}) is kept in "
+        f"{shorten(folder)}; send it later with: {sync_command(store)}"
     )
-    told.__cause__ = failures[0].error
+    told.__cause__ = error
     return told
 
 
-def one_line(error: Exception) -> str:
+def writing_error(failures: Mapping[str, Exception], name: str, store: Store) -> TrackingError:
+    """Returns the error for what the store refused, by what it was."""
+    names = list(failures)
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    first = failures[names[0]]
+    told = TrackingError(
+        f"MLflow run {name} is not complete: could not write {listed} ({one_line(first)}). "
+        f"See that {store.key} ('{store.address}') can be reached and has space, then run again."
+    )
+    told.__cause__ = first
+    return told
+
+
+def sync_command(store: Store) -> str:
+    """Returns the command that sends what waits, from the present working directory."""
+    command = ["python", "-m", "kerasdl.sync"]
+    if store.output_dir != Path(Paths.output_dir).resolve():
+        command.append(f"paths.output_dir={shorten(store.output_dir)}")
+    if store.address != store.uri:  # the run's record doesn't keep the password
+        command.append(f"tracking.uri={store.address}")
+    return shlex.join(command)
+
+
+def reason(error: Exception) -> str:
+    """Returns what is at the bottom of `error`, e.g. "Connection refused"."""
+    root: BaseException = error
+    for cause in _causes(error):
+        root = cause
+    return (isinstance(root, OSError) and root.strerror) or one_line(root)
+
+
+def one_line(error: BaseException) -> str:
     """Returns the message of `error` without line breaks, at most 300 characters of it."""
     text = secrets.hide(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__

@@ -12,31 +12,30 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
     from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel
 
 MODEL_NAME = "model"
+ENTRY_TAG = "kerasdl.entry"
 
 
-def save(model: "keras.Model", example: "np.ndarray", folder: Path, run_id: str) -> None:
+def save(model: "keras.Model", example: "np.ndarray", folder: Path) -> None:
     """Saves `model` in MLflow's format.
 
     Args:
         model: takes images as in `example`, returns class probabilities, float [n, classes].
         example: uint8 [n, H, W, C], n >= 1. Signature and input example are taken from it.
-        folder: an empty directory.
-        run_id: the run that trained the model.
+        folder: doesn't exist yet, or is empty.
     """
     import keras
     import mlflow.keras
     import numpy as np
     import tensorflow as tf
-    from mlflow.models import Model, infer_signature
+    from mlflow.models import infer_signature
 
+    folder.mkdir(exist_ok=True)  # MLflow writes the example before it makes the folder
     probabilities = keras.ops.convert_to_numpy(model(example, training=False))
     mlflow.keras.save_model(
         model,
         str(folder),
-        mlflow_model=Model(run_id=run_id),
         signature=infer_signature(example, probabilities),
         input_example=example[:1],
         # Named here, because MLflow would find them out by loading the model in another process: 9 s.
@@ -49,24 +48,32 @@ def save(model: "keras.Model", example: "np.ndarray", folder: Path, run_id: str)
     )
 
 
-class Upload:
-    """Uploads what `save` wrote, as the output "model" of a run; a call that failed may be repeated."""
+def upload(client: "MlflowClient", folder: Path, *, run_id: str, experiment_id: str, entry_id: str, step: int) -> None:
+    """Uploads what `save` wrote, as the output "model" of a run; may be repeated, whatever an earlier try has reached.
 
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._logged: LoggedModel | None = None
+    Args:
+        client: of the store that has the run.
+        folder: what `save` wrote; its `MLmodel` is completed.
+        run_id: the run that trained the model.
+        experiment_id: the run's experiment.
+        entry_id: identifies the model for ever, so that it is found again and not created twice.
+        step: training step of the model.
+    """
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model
 
-    def __call__(self, client: "MlflowClient", run_id: str, experiment_id: str) -> None:
-        from mlflow.entities import LoggedModelOutput
-        from mlflow.models import Model
-
-        if self._logged is None:
-            self._logged = client.create_logged_model(experiment_id, name=MODEL_NAME, source_run_id=run_id)
-        description = Model.load(str(self._folder))
-        description.model_id = description.model_uuid = self._logged.model_id
-        description.artifact_path = self._logged.artifact_location
-        description.save(str(self._folder / "MLmodel"))
-        client.log_model_artifacts(self._logged.model_id, str(self._folder))
-        client.finalize_logged_model(self._logged.model_id, "READY")
-        # Last, so that a run never has a model whose files are missing.
-        client.log_outputs(run_id, models=[LoggedModelOutput(self._logged.model_id, step=0)])
+    created = client.search_logged_models([experiment_id], f"tags.`{ENTRY_TAG}` = '{entry_id}'", max_results=1)
+    logged = created[0] if created else client.create_logged_model(
+        experiment_id, name=MODEL_NAME, source_run_id=run_id, tags={ENTRY_TAG: entry_id}
+    )  # fmt: skip
+    description = Model.load(str(folder))
+    description.run_id = run_id
+    description.model_id = description.model_uuid = logged.model_id
+    description.artifact_path = logged.artifact_location
+    description.save(str(folder / "MLmodel"))
+    client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    # Last, so that a run never has a model whose files are missing; looked up, because MLflow would add it again.
+    outputs = client.get_run(run_id).outputs
+    if logged.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
+        client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=step)])

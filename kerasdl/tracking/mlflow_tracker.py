@@ -1,60 +1,48 @@
-"""One experiment's MLflow run, written in the background.
+"""One experiment's MLflow run: what training reports goes to a journal on disk, and from there to MLflow.
 
-Every method but `run_id`, `model` and `finish` returns at once: a worker thread imports MLflow, opens the store,
-creates the run and writes. All calls name the run and the store explicitly, so that a notebook's own active run and
-tracking address stay as they are. What a run consists of is decided by the experiment; this module only writes it.
+Every method but `text`, `figure`, `model` and `finish` returns at once; a worker thread imports MLflow, opens the
+store and sends. All calls to MLflow name the run and the store explicitly, so that a notebook's own active run and
+tracking address stay as they are. What a run consists of is decided by the experiment; this module only keeps it.
 """
 
 import atexit
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from kerasdl.errors import TrackingError
-from kerasdl.tracking import environment, limits, logged_model, secrets
-from kerasdl.tracking.failures import is_temporary, opening_error, writing_error
-from kerasdl.tracking.store import Store, experiment_id, locate
-from kerasdl.tracking.worker import Worker
+from kerasdl.runs import RunFolder
+from kerasdl.tracking import entries, logged_model, secrets
+from kerasdl.tracking.recorded import require_same
+from kerasdl.tracking.recording import Recording
+from kerasdl.tracking.store import Store, locate
+from kerasdl.tracking.worker import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
     from matplotlib.figure import Figure
 
-Point = tuple[str, float, int, int]  # key, value, timestamp in ms, step
-
-# MLflow's default of 10 s would show nothing of a run of one epoch.
-SYSTEM_METRICS_SECONDS = 5.0
-
 
 class MlflowTracker:
-    """Writes one run. The calls are `check`, `start`, anything in any order, `finish`; one thread makes them.
+    """Keeps one run. The calls are `check`, `start`, anything in any order, `finish`; one thread makes them.
 
     Args:
         config: has `tracking` and `paths` (`kerasdl.config.schema.Config`).
+
+    Attributes:
+        attempt: how often training went back to an earlier step because of a NaN. Points of a later attempt are new
+            points, also at steps that have some.
     """
 
     def __init__(self, config):
+        self.attempt = 0
         self._tracking = config.tracking
         self._store: Store = locate(config)
-        self._opened = threading.Event()
-        self._opening_error: TrackingError | None = None
+        self._recording: Recording | None = None  # set by `start`; until then there is no run
+        self._finished = False
         self._opening_error_was_raised = False
-        # Set by the worker before `_opened` is.
-        self._run_id: Any = None
-        self._experiment_id: Any = None
-        self._client: Any = None
-        self._monitor: Any = None
-        self._folders: list[tempfile.TemporaryDirectory] = []
-        self._started = self._finished = False
-        self._worker = Worker(self._write_points, is_temporary, limits.MAX_METRICS)
 
     def check(self) -> None:
         """Checks in a moment, without MLflow, that runs can be written.
@@ -64,75 +52,102 @@ class MlflowTracker:
         """
         self._store.check()
 
-    def start(self, *, config_yaml: str, params: dict[str, Any], tags: dict[str, str]) -> None:
-        """Begins the run: opens it, then writes its configuration and environment.
+    def start(
+        self,
+        folder: RunFolder,
+        *,
+        config_yaml: str,
+        params: dict[str, Any],
+        tags: dict[str, str],
+        resumed_at: int | None = None,
+    ) -> None:
+        """Begins the run or goes on with it, and begins to send.
 
         Args:
+            folder: the run's; its lock is held until `finish` has returned.
             config_yaml: the whole resolved configuration, kept as artifact `config.yaml`.
-            params: nested; keys are joined with dots, values longer than MLflow takes are cut.
+            params: nested; keys are joined with dots, values longer than MLflow takes are cut. Those that a resumed
+                run has reported already stay as they are.
             tags: in addition to `tracking.tags`, which win.
+            resumed_at: training step that the run goes on at; None for a new run.
+
+        Raises:
+            TrackingError: the run that goes on is in another store.
         """
-        self._worker.start()
-        self._started = True
+        require_same(self._store, folder)
+        folder.update(tracking_uri=self._store.address, experiment=self._tracking.experiment)
+        self._recording = recording = Recording(self._store, folder, self._tracking, resumed_at)
         atexit.register(self._finish_at_exit)
-        self._worker.put("the run", self._open)
-        self.params(params)
-        self.tags({**tags, **self._tracking.tags})
-        self.text(secrets.hide(config_yaml), "config.yaml")
-        self._put("the environment", self._write_environment)
+        if resumed_at is not None:
+            recording.append(entries.resumption())
+            tags = {**tags, entries.RESUMED: str(recording.known.resumptions + 1)}
+        recording.params(params)
+        recording.tags({**tags, **self._tracking.tags})
+        recording.text(secrets.hide(config_yaml), "config.yaml")
+        recording.worker.start()
 
     @property
     def run_id(self) -> str | None:
-        """The run's id, None before `start`; waits until the run is open.
+        """The run's id; waits while the run is being opened. None before `start`, and while the store is away.
 
         Raises:
-            TrackingError: if it couldn't be opened.
+            TrackingError: if it can't be opened.
         """
-        if not self._started:
+        if self._recording is None:
             return None
-        self._opened.wait()
-        if self._opening_error:
-            self._opening_error_was_raised = True
-            raise self._opening_error
-        return self._run_id
+        self._recording.worker.wait_until_opened()
+        self._raise_opening_error()
+        return self._recording.run_id
 
-    def metrics(self, values: dict[str, float], step: int) -> None:
-        """Writes `values`, keyed by metric, as of `step` (an int >= 0).
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Keeps `values`, keyed by metric, as of `step` (an int >= 0), unless a resumed run has reported them already.
 
         Raises:
-            TrackingError: if by now it is known that the run couldn't be opened.
+            TrackingError: if by now it is known that the run can't be opened.
         """
-        if self._opening_error:
-            self._opening_error_was_raised = True
-            raise self._opening_error
-        now = time.time_ns() // 1_000_000
-        self._worker.put_points([(key, float(value), now, step) for key, value in values.items()])
+        self._raise_opening_error()
+        if self._recording:
+            self._recording.metrics(values, int(step), self.attempt)
 
-    def params(self, params: dict[str, Any]) -> None:
-        """Writes nested `params`; a param can't change its value later."""
-        flat = limits.flatten(params)
-        for some in limits.chunks(list(flat.items()), limits.MAX_PARAMS):
-            self._put(f"params {some[0][0]} ...", partial(self._write_params, some))
+    def series(self, key: str, first_step: int, values: Sequence[float]) -> None:
+        """Keeps one metric at consecutive steps, as `metrics` would, in one short entry.
 
-    def tags(self, tags: dict[str, Any]) -> None:
-        """Writes `tags`; a tag may change its value later."""
-        for some in limits.chunks(list(tags.items()), limits.MAX_PARAMS):
-            self._put(f"tags {some[0][0]} ...", partial(self._write_tags, some))
+        Args:
+            key: the metric.
+            first_step: step of the first value, an int >= 0.
+            values: one a step.
+        """
+        self._raise_opening_error()
+        if self._recording:
+            self._recording.series(key, int(first_step), values, self.attempt)
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Keeps nested `params`; a param can't change its value later."""
+        if self._recording:
+            self._recording.params(params)
+
+    def tags(self, tags: Mapping[str, Any]) -> None:
+        """Keeps `tags`; a tag may change its value later."""
+        if self._recording:
+            self._recording.tags(tags)
 
     def text(self, text: str, artifact_path: str) -> None:
-        """Writes `text` as the artifact `artifact_path`, e.g. "error/traceback.txt"."""
-        self._put(artifact_path, lambda: self._client.log_text(self._run_id, text, artifact_path))
+        """Keeps `text` as the artifact `artifact_path`, e.g. "error/traceback.txt"."""
+        if self._recording:
+            self._recording.text(text, artifact_path)
 
     def figure(self, figure: "Figure", artifact_path: str) -> None:
-        """Writes a figure as the artifact `artifact_path`, e.g. "curves.png"; leave it unchanged from now on."""
-        self._put(artifact_path, lambda: self._client.log_figure(self._run_id, figure, artifact_path))
+        """Draws a figure and keeps it as the artifact `artifact_path`, e.g. "curves.png"."""
+        if self._recording:
+            self._recording.artifact(artifact_path, figure.savefig)
 
     def file(self, path: str | Path, artifact_folder: str | None = None) -> None:
-        """Writes the file `path` into the artifact folder; it must stay in place until `finish` has returned."""
-        self._put(str(path), lambda: self._client.log_artifact(self._run_id, str(path), artifact_folder))
+        """Keeps a file or folder, in the artifact folder; it must stay in place until it has been sent."""
+        if self._recording:
+            self._recording.append(entries.artifact(Path(path).absolute(), artifact_folder, spooled=False))
 
     def dataset(self, *, name: str, version: str, digest: str, source: str, context: str) -> None:
-        """Writes which data the run used.
+        """Keeps which data the run used, unless a resumed run has reported it already.
 
         Args:
             name: e.g. "mnist".
@@ -141,53 +156,55 @@ class MlflowTracker:
             source: where it is from, e.g. "tfds://mnist/3.0.1".
             context: what it was used for, e.g. "train".
         """
-        self._put(f"data set {name}", lambda: self._write_dataset(name, version, digest, source, context))
+        if self._recording and name not in self._recording.known.datasets:
+            self._recording.append(entries.dataset(name, version, digest, source, context))
 
-    def model(self, model: "keras.Model", example: "np.ndarray") -> None:
-        """Writes a trained model under the name "model", so that MLflow can load and serve it.
+    def model(self, model: "keras.Model", example: "np.ndarray", step: int) -> None:
+        """Keeps a trained model under the name "model", so that MLflow can load and serve it.
 
-        Keras is not safe to use from two threads, so the model is saved to a temporary folder before this returns;
-        the worker uploads that.
+        Keras is not safe to use from two threads, so the model is saved before this returns; the worker uploads it.
+        A model of a step that a resumed run has reported already is left out.
 
         Args:
             model: takes raw images, returns class probabilities, float [n, classes].
             example: uint8 images [n, H, W, C], n >= 1; the first one is kept as the input example.
+            step: training steps that the model has behind it.
         """
-        self._opened.wait()
-        if self._run_id is None:  # opening failed, which `finish` will say
-            return
-        folder = tempfile.TemporaryDirectory(prefix="kerasdl-model-")
-        self._folders.append(folder)
-        logged_model.save(model, example, Path(folder.name), self._run_id)
-        upload = logged_model.Upload(Path(folder.name))
-        self._put("the model", lambda: upload(self._client, self._run_id, self._experiment_id))
+        if self._recording:
+            self._recording.model(int(step), lambda folder: logged_model.save(model, example, folder))
 
-    def finish(self, status: str, error: str | None = None) -> None:
-        """Writes what is still queued, ends the run and returns when all is written. A second call does nothing.
+    def sync(self) -> None:
+        """Returns when everything so far is on this machine's disk and would survive a loss of power.
+
+        Raises:
+            OSError: the disk is full or broken. A checkpoint must not be ahead of the journal then.
+        """
+        if self._recording:
+            self._recording.journal.sync()
+
+    def finish(self, status: str, error: str | None = None, patience: float = PATIENCE_SECONDS) -> None:
+        """Ends the run and returns when all is sent, or kept for later. A second call does nothing.
 
         Args:
             status: "FINISHED", "FAILED" or "KILLED".
             error: a traceback, kept as artifact `error/traceback.txt`.
+            patience: seconds to wait for a store that is away; one that answers is given the time that it takes.
 
         Raises:
-            TrackingError: saying what couldn't be written and why, unless `run_id` has said so already.
+            TrackingError: saying what couldn't be sent and why, unless `run_id` or `metrics` has said so already.
         """
-        if not self._started or self._finished:
+        if self._recording is None or self._finished:
             return
         # From here on an interrupt ends the process without another wait.
         self._finished = True
         atexit.unregister(self._finish_at_exit)
         if error:
             self.text(error, "error/traceback.txt")
-        self._put("the end of the run", partial(self._end, status))
-        self._worker.close()
-        for folder in self._folders:
-            folder.cleanup()
-        if self._opening_error:
+        try:
+            self._recording.close(status, patience)
+        except TrackingError:
             if not self._opening_error_was_raised:
-                raise self._opening_error
-        elif self._worker.failures:
-            raise writing_error(self._worker.failures, self._run_id, self._store)
+                raise
 
     def describe(self) -> str:
         """Returns where results go, e.g. "mlruns/mlflow.db (sqlite), experiment kerasdl"."""
@@ -197,75 +214,14 @@ class MlflowTracker:
         """Returns the command that opens the MLflow UI on these results."""
         return self._store.ui_command()
 
+    def _raise_opening_error(self) -> None:
+        if self._recording and self._recording.worker.opening_error:
+            self._opening_error_was_raised = True
+            raise self._recording.worker.opening_error
+
     def _finish_at_exit(self) -> None:
         """Ends a run that the program left open; an exception has been shown by then, so a failure is one line."""
         try:
             self.finish("KILLED")
         except TrackingError as error:
             print(error, file=sys.stderr)
-
-    def _put(self, name: str, run: Callable[[], None]) -> None:
-        """Queues `run`, which is left out if there is no run to write to."""
-        self._worker.put(name, lambda: None if self._opening_error else run())
-
-    # Everything below runs on the worker's thread.
-
-    def _open(self) -> None:
-        psutil.cpu_percent()  # its first answer is always 0; the system metrics are to start with the second
-        try:
-            self._client = self._store.connect()
-            self._experiment_id = experiment_id(self._client, self._tracking.experiment, self._store)
-            run = self._client.create_run(
-                self._experiment_id, run_name=self._tracking.run_name, tags={"mlflow.user": environment.user()}
-            )
-            self._run_id = run.info.run_id
-        except Exception as error:
-            self._opening_error = opening_error(error, self._store)
-        finally:
-            self._opened.set()
-        if self._tracking.system_metrics and not self._opening_error:
-            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-            self._monitor = SystemMetricsMonitor(
-                self._run_id, sampling_interval=SYSTEM_METRICS_SECONDS, tracking_uri=self._client.tracking_uri
-            )
-            self._monitor.start()
-
-    def _write_points(self, points: Sequence[Point]) -> None:
-        if self._opening_error:
-            return
-        from mlflow.entities import Metric
-
-        self._client.log_batch(self._run_id, metrics=[Metric(*point) for point in points])
-
-    def _write_params(self, params: Sequence[tuple[str, str]]) -> None:
-        from mlflow.entities import Param
-
-        self._client.log_batch(self._run_id, params=[Param(key, value) for key, value in params])
-
-    def _write_tags(self, tags: Sequence[tuple[str, Any]]) -> None:
-        from mlflow.entities import RunTag
-
-        short = [RunTag(key, limits.shorten(str(value), limits.MAX_TAG_LENGTH)) for key, value in tags]
-        self._client.log_batch(self._run_id, tags=short)
-
-    def _write_environment(self) -> None:
-        self._write_tags(list(environment.tags().items()))
-        self._client.log_text(self._run_id, environment.requirements(), "requirements.txt")
-        if diff := environment.git_diff():
-            self._client.log_text(self._run_id, diff, "git.diff")
-
-    def _write_dataset(self, name: str, version: str, digest: str, source: str, context: str) -> None:
-        from mlflow.data.code_dataset_source import CodeDatasetSource
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        # MLflow has no source type for tfds:// and refuses it as an address; it shows this one as it stands.
-        origin = CodeDatasetSource({"mlflow.source.name": source, "version": version})
-        dataset = Dataset(name, digest[: limits.MAX_DIGEST_LENGTH], "code", origin.to_json())
-        tags = [InputTag("mlflow.data.context", context), InputTag("version", version)]
-        self._client.log_inputs(self._run_id, [DatasetInput(dataset, tags)])
-
-    def _end(self, status: str) -> None:
-        if self._monitor:
-            self._monitor.finish()
-        self._client.set_terminated(self._run_id, status)

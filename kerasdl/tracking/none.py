@@ -1,6 +1,9 @@
 """The tracker of a run that isn't tracked: the same calls, no effect, no MLflow."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from kerasdl.runs import RunFolder
 
 
 class NoTracker:
@@ -8,19 +11,33 @@ class NoTracker:
 
     run_id: str | None = None
 
+    def __init__(self) -> None:
+        self.attempt = 0
+
     def check(self) -> None:
         """Nothing can go wrong."""
 
-    def start(self, *, config_yaml: str, params: dict[str, Any], tags: dict[str, str]) -> None:
+    def start(
+        self,
+        folder: RunFolder,
+        *,
+        config_yaml: str,
+        params: dict[str, Any],
+        tags: dict[str, str],
+        resumed_at: int | None = None,
+    ) -> None:
         """Does nothing."""
 
-    def metrics(self, values: dict[str, float], step: int) -> None:
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Does nothing."""
 
-    def params(self, params: dict[str, Any]) -> None:
+    def series(self, key: str, first_step: int, values: Sequence[float]) -> None:
         """Does nothing."""
 
-    def tags(self, tags: dict[str, Any]) -> None:
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Does nothing."""
+
+    def tags(self, tags: Mapping[str, Any]) -> None:
         """Does nothing."""
 
     def text(self, text: str, artifact_path: str) -> None:
@@ -35,10 +52,13 @@ class NoTracker:
     def dataset(self, *, name: str, version: str, digest: str, source: str, context: str) -> None:
         """Does nothing."""
 
-    def model(self, model: Any, example: Any) -> None:
+    def model(self, model: Any, example: Any, step: int) -> None:
         """Does nothing."""
 
-    def finish(self, status: str, error: str | None = None) -> None:
+    def sync(self) -> None:
+        """Does nothing."""
+
+    def finish(self, status: str, error: str | None = None, patience: float = 0.0) -> None:
         """Does nothing."""
 
     def describe(self) -> str:

@@ -160,8 +160,10 @@ def import_mlflow():
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # MLflow would try for four minutes in one call; the tracker has a retry of its own, which the end of a run can cut.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    # MLflow would try for four minutes in one call, and create a run twice if the first answer was lost. The tracker
+    # has a retry of its own, which looks before it creates and which the end of a run can cut.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     import mlflow
 
     for name in ("alembic", "mlflow.system_metrics"):

@@ -1,120 +1,155 @@
-"""A thread that writes what training hands it, in order and in large batches.
+"""The thread that sends a journal while training runs, and how long the end of a run waits for it.
 
-Training must not wait for a database or a server: it puts a job into a queue and goes on. The worker rests between
-two rounds so that metrics gather into few batches, tries again while a store is away for a time, and remembers what
-it couldn't write. It knows nothing of MLflow.
+Training must not wait for a database or a server: it appends to the journal and wakes this thread. The thread rests
+between two rounds so that metrics gather into few batches, and tries again while a store is away. It may be abandoned
+at any time, since everything is on disk; `kerasdl.sync` or a resumed run sends the rest.
 """
 
-import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+
+from kerasdl.console import say, warn
+from kerasdl.errors import TrackingError
+from kerasdl.tracking.failures import away, is_temporary, opening_error
+from kerasdl.tracking.journal import Journal
+from kerasdl.tracking.sender import Sender
+from kerasdl.tracking.store import Store
 
 REST_SECONDS = 1.0
-# The pause before a job is tried again, in training and at the end of a run, which somebody waits for.
+# The pause before another try: the first one (a connection may just have timed out), in training, and at the end of a
+# run, which somebody waits for.
+FIRST_RETRY_SECONDS = 0.5
 RETRY_SECONDS = 5.0
 FINAL_RETRY_SECONDS = 1.0
-# How long the end of a run waits for a store that is away.
+# How long the end of a run waits for a store that is away. A call that hangs is given `HANGING` times as long.
 PATIENCE_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """One thing to write; `name` says to a user what it is."""
-
-    name: str
-    run: Callable[[], None]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A job that couldn't be done."""
-
-    name: str
-    error: Exception
+HANGING = 3
+MIN_HANGING_SECONDS = 5.0
 
 
 class Worker:
-    """Runs jobs one after another on a daemon thread.
+    """Sends the journal of one run on a daemon thread.
 
     Args:
-        write_points: writes a batch of points, at most `batch_size` of them, each as given to `put_points`.
-        is_temporary: says of an exception whether the same job may succeed later.
-        batch_size: the most points in one batch.
+        sender: of the run.
+        journal: of the run.
+        store: for what is said about it.
+        prepare: called first, on the thread.
+
+    Attributes:
+        opening_error: why the run can't be opened, for good; None until that is known.
+        last_error: the temporary failure that keeps entries from being sent; None if there is none.
     """
 
-    def __init__(
-        self, write_points: Callable[[Sequence[Any]], None], is_temporary: Callable[[Exception], bool], batch_size: int
-    ):
-        self.failures: list[Failure] = []
-        self._write_points = write_points
-        self._is_temporary = is_temporary
-        self._batch_size = batch_size
-        self._queue: queue.SimpleQueue[Job | list[Any] | None] = queue.SimpleQueue()
+    def __init__(self, sender: Sender, journal: Journal, store: Store, prepare: Callable[[], None]):
+        self.opening_error: TrackingError | None = None
+        self.last_error: Exception | None = None
+        self._sender = sender
+        self._journal = journal
+        self._store = store
+        self._prepare = prepare
+        self._decided = threading.Event()
+        self._work_is_there = threading.Event()
         self._closing = threading.Event()
-        self._deadline = float("inf")
-        self._store_is_away = False
+        self._patience = PATIENCE_SECONDS
+        self._progress_at = time.monotonic()
+        self._tries = 0
+        self._outage_was_told = False
         self._thread = threading.Thread(target=self._work, name="kerasdl-tracking", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def put(self, name: str, run: Callable[[], None]) -> None:
-        self._queue.put(Job(name, run))
+    def wake(self) -> None:
+        """Says that the journal has something new."""
+        self._work_is_there.set()
 
-    def put_points(self, points: list[Any]) -> None:
-        self._queue.put(points)
+    def wait_until_opened(self) -> None:
+        """Returns when the run is open, or couldn't be opened at the first try."""
+        self._decided.wait()
 
-    def close(self) -> None:
-        """Returns when everything put so far has been written or has failed. May be called again."""
-        if not self._closing.is_set():
-            self._deadline = time.monotonic() + PATIENCE_SECONDS
-            self._closing.set()
-            self._queue.put(None)
-        self._thread.join()
+    def close(self, patience: float) -> bool:
+        """Returns when everything has been sent or has to wait for another time; returns whether the thread has ended.
+
+        Args:
+            patience: seconds to wait for a store that is away. While it answers, sending takes as long as it takes.
+        """
+        self._patience = patience
+        self._progress_at = time.monotonic()
+        self._closing.set()
+        self._work_is_there.set()
+        while self._thread.is_alive():
+            # A call that hangs can't be ended from here; what it was to send stays in the journal.
+            allowed = max(HANGING * patience, MIN_HANGING_SECONDS) + (self._sender.allowance if patience else 0.0)
+            left = self._progress_at + allowed - time.monotonic()
+            if left <= 0:
+                self._sender.abandoned.set()
+                return False
+            self._thread.join(left)
+        return True
 
     def _work(self) -> None:
-        closed = False
-        while not closed:
-            items = [self._queue.get()]
-            if not isinstance(items[0], Job):
-                self._closing.wait(REST_SECONDS)
-            # Nobody else takes from the queue, so what isn't empty has an item ready.
-            while not self._queue.empty():
-                items.append(self._queue.get())
-            closed = None in items
-            points: list[Any] = []
-            for item in items:
-                if isinstance(item, list):
-                    points += item
-                else:
-                    self._run_points(points)
-                    points = []
-                    if item is not None:
-                        self._run(item)
-            self._run_points(points)
+        try:
+            self._prepare()
+        except Exception as error:
+            self._sender.failures["the environment"] = error
+        try:
+            while self._send():
+                pass
+        finally:
+            self._decided.set()
 
-    def _run_points(self, points: list[Any]) -> None:
-        for start in range(0, len(points), self._batch_size):
-            batch = points[start : start + self._batch_size]
-            self._run(Job(f"{len(batch)} metric values", partial(self._write_points, batch)))
+    def _send(self) -> bool:
+        """Does one round; returns whether there is to be another."""
+        closing = self._closing.is_set()
+        try:
+            if self._sender.run_id is None:
+                self._sender.open()
+                self._decided.set()
+            if self._sender.abandoned.is_set():
+                return False
+            for _ in self._sender.send():
+                self._note_progress()
+        except Exception as error:
+            return self._fail(error)
+        if self._sender.abandoned.is_set():
+            return False
+        self._note_progress()
+        if closing:
+            self._sender.send_kept()
+            return False
+        self._work_is_there.wait()
+        self._work_is_there.clear()
+        self._closing.wait(REST_SECONDS)
+        return True
 
-    def _run(self, job: Job) -> None:
-        """Runs `job`, again and again while its failure is temporary and there is time."""
-        while not self._store_is_away:
-            try:
-                return job.run()
-            except Exception as error:
-                if not self._is_temporary(error):
-                    self.failures.append(Failure(job.name, error))
-                    return
-                if time.monotonic() > self._deadline:
-                    self._store_is_away = True
-                    self.failures.append(Failure(job.name, error))
-                    return
-            if self._closing.wait(RETRY_SECONDS):
-                time.sleep(FINAL_RETRY_SECONDS)
-        self.failures.append(Failure(job.name, ConnectionError("the store had stopped answering")))
+    def _note_progress(self) -> None:
+        self._progress_at = time.monotonic()
+        self._tries = 0
+        self.last_error = None
+        if self._outage_was_told:
+            self._outage_was_told = False
+            say(f"{self._store.describe()} is back; what waited is being sent")
+
+    def _fail(self, error: Exception) -> bool:
+        """Waits before another round; returns whether there is to be one."""
+        if not is_temporary(error):
+            if self._sender.run_id is None:
+                self.opening_error = opening_error(error, self._store)
+            else:
+                self._sender.failures["metrics"] = error
+            return False
+        self.last_error = error
+        self._decided.set()
+        self._tries += 1
+        if self._closing.is_set():
+            left = self._progress_at + self._patience - time.monotonic()
+            if left > 0:
+                self._sender.abandoned.wait(min(left, FINAL_RETRY_SECONDS))
+            return left > 0
+        if self._tries == (2 if self._store.is_server else 1):  # once may be a connection that was idle for too long
+            self._outage_was_told = True
+            warn(away(self._store, error, self._journal.path.parent))
+        self._closing.wait(FIRST_RETRY_SECONDS if self._tries == 1 else RETRY_SECONDS)
+        return True

@@ -1,6 +1,7 @@
 """Real stores for the tests of tracking: sqlite in a directory, and an `mlflow server` over HTTP."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from kerasdl.config.schema import Paths, Tracking
+from kerasdl.runs import RunFolder
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +42,32 @@ def store_dir(tmp_path_factory) -> Path:
 def config(make_config, store_dir, request):
     """A configuration with an experiment of the test's own in the shared store."""
     return make_config(store_dir, experiment=request.node.name)
+
+
+@pytest.fixture(scope="session")
+def new_folder():
+    """Makes the folder of a new run of a configuration, locked as during an experiment."""
+
+    def make(config):
+        keys = {"experiment": config.tracking.experiment, "run_name": config.tracking.run_name}
+        folder = RunFolder.new(config.paths.output_dir, {"tracking": keys}, "hash")
+        folder.create()
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def wait_until():
+    return _wait_until
+
+
+def _wait_until(condition, seconds=30):
+    """Returns when `condition()` holds; fails if it doesn't in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition didn't come true"
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -74,12 +102,18 @@ class Server:
         log = self.directory / "server.log"
         with open(log, "ab") as out:
             self.process = subprocess.Popen(
-                [*command, *store, *artifacts], env=env, stdout=out, stderr=out, cwd=self.directory
-            )
+                [*command, *store, *artifacts], env=env, stdout=out, stderr=out, cwd=self.directory,
+                start_new_session=True,
+            )  # fmt: skip
         _wait_for(self.uri + "/health", self.process, log)
 
     def stop(self) -> None:
         self.process.terminate()
+        self.process.wait(20)
+
+    def kill(self) -> None:
+        """Ends the server with its workers at once, in the middle of whatever they do."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(20)
 
 

@@ -1,3 +1,4 @@
+import re
 import shutil
 import socket
 import subprocess
@@ -78,19 +79,22 @@ def test_a_full_disk(make_config, mount):
     assert refusal(make_config(directory)).startswith("paths.output_dir")
 
 
-def test_a_disk_that_fills_up_during_the_run_is_told(make_config, mount, monkeypatch, capfd):
-    monkeypatch.setattr("kerasdl.tracking.worker.PATIENCE_SECONDS", 1.0)
+def test_a_disk_that_fills_up_during_the_run_is_told(make_config, mount, new_folder, capfd):
     directory = mount("-t", "tmpfs", "-o", "size=60m", "tmpfs")
-    tracker = tracking.create(make_config(directory))
+    config = make_config(directory)
+    tracker = tracking.create(config)
     tracker.check()
-    tracker.start(config_yaml="", params={}, tags={})
+    tracker.start(new_folder(config), config_yaml="", params={}, tags={})
     assert tracker.run_id
     with pytest.raises(OSError, match="No space"), open(directory / "all", "wb", buffering=0) as file:
         fill(file)
     tracker.text("x" * 2**20, "long.txt")
-    with pytest.raises(TrackingError, match=r"long\.txt.*space"):
-        tracker.finish("FINISHED")
-    assert "Traceback" not in capfd.readouterr().err
+    tracker.metrics({"loss": 1.0}, 1)
+    with pytest.raises(TrackingError, match=r"is full\)\. What is left .* is kept in .* python -m kerasdl\.sync"):
+        tracker.finish("FINISHED", patience=0.5)
+    told = capfd.readouterr().err
+    assert re.search(r"could not write long\.txt .*No space", told)
+    assert "Traceback" not in told
 
 
 def fill(file):

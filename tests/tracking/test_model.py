@@ -23,7 +23,7 @@ np.save(sys.argv[4], model.predict(np.load(sys.argv[3])))
 
 
 @pytest.fixture(scope="module")
-def logged(make_config, store_dir):
+def logged(make_config, store_dir, new_folder):
     """A run with a model in it: (uri, run id, images, the probabilities that the model gave here)."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -38,8 +38,8 @@ def logged(make_config, store_dir):
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
     config = make_config(store_dir, experiment="models")
     tracker = tracking.create(config)
-    tracker.start(config_yaml="", params={}, tags={})
-    tracker.model(model, images)
+    tracker.start(new_folder(config), config_yaml="", params={}, tags={})
+    tracker.model(model, images, step=40)
     tracker.finish("FINISHED")
     return tracking.locate(config).uri, tracker.run_id, images, model.predict(images, verbose=0)
 
@@ -61,11 +61,14 @@ def test_the_model_says_what_it_takes_gives_and_needs(logged):
     uri, run_id, images, _ = logged
     client = mlflow.MlflowClient(uri)
     run = client.get_run(run_id)
-    model = client.get_logged_model(run.outputs.model_outputs[0].model_id)
+    (output,) = run.outputs.model_outputs
+    assert output.step == 40
+    model = client.get_logged_model(output.model_id)
     assert model.name == "model"
     assert model.status == "READY"
     assert model.source_run_id == run_id
     info = mlflow.models.Model.load(model.artifact_location)
+    assert (info.run_id, info.model_id) == (run_id, model.model_id)
     (taken,), (given,) = info.signature.inputs.inputs, info.signature.outputs.inputs
     assert (taken.type, taken.shape) == (np.dtype("uint8"), (-1, 8, 8, 1))
     assert (given.type, given.shape) == (np.dtype("float32"), (-1, 3))

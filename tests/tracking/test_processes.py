@@ -9,10 +9,13 @@ import sys
 from types import SimpleNamespace
 from kerasdl import tracking
 from kerasdl.config.schema import Paths, Tracking
+from kerasdl.runs import RunFolder
 config = SimpleNamespace(tracking=Tracking(system_metrics=False), paths=Paths(output_dir=sys.argv[1]))
 tracker = tracking.create(config)
 tracker.check()
-tracker.start(config_yaml="", params={"writer": sys.argv[2]}, tags={})
+folder = RunFolder.new(sys.argv[1], {}, "hash")
+folder.create()
+tracker.start(folder, config_yaml="", params={"writer": sys.argv[2]}, tags={})
 for step in range(600):
     tracker.metrics({"loss": step}, step)
 tracker.finish("FINISHED")

@@ -1,22 +1,29 @@
+import re
+import socket
+import subprocess
+import sys
 import time
 
 import mlflow
 import pytest
 
-from kerasdl import tracking
+from kerasdl import sync, tracking
 from kerasdl.errors import TrackingError
+from kerasdl.runs import RunFolder
 from kerasdl.tracking import worker as worker_module
+from kerasdl.tracking.store import import_mlflow
 
 EMPTY = {"config_yaml": "seed: 0\n", "params": {"seed": 0}, "tags": {"t": "v"}}
 
 
-def test_a_run_is_kept_by_a_server(make_config, tmp_path, server, capsys):
+def test_a_run_is_kept_by_a_server(make_config, tmp_path, server, new_folder, capsys):
     config = make_config(tmp_path, uri=server.uri, system_metrics=True)
     tracker = tracking.create(config)
     start = time.monotonic()
     tracker.check()
     assert time.monotonic() - start < 1.0
-    tracker.start(**EMPTY)
+    folder = new_folder(config)
+    tracker.start(folder, **EMPTY)
     for step in range(1200):
         tracker.metrics({"loss": step}, step)
     tracker.metrics({"bad": float("nan")}, 0)
@@ -31,34 +38,104 @@ def test_a_run_is_kept_by_a_server(make_config, tmp_path, server, capsys):
     assert run.inputs.dataset_inputs[0].dataset.name == "mnist"
     assert "config.yaml" in [file.path for file in client.list_artifacts(tracker.run_id)]
     assert capsys.readouterr() == ("", "")  # no "View run ... at ..."
-    assert list(tmp_path.iterdir()) == []  # nothing but what the server keeps
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # the rest is with the server
+    assert list((folder.tracking / "spool").iterdir()) == []
 
 
-def test_a_server_that_goes_away_for_a_time_costs_nothing(make_config, tmp_path, server, monkeypatch):
+def steps(history):
+    return [point.step for point in history]
+
+
+def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
+    make_config, tmp_path, server, new_folder, wait_until, monkeypatch, capfd
+):
+    monkeypatch.setattr(worker_module, "REST_SECONDS", 0.01)
     monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.2)
-    tracker = tracking.create(make_config(tmp_path, uri=server.uri))
-    tracker.start(**EMPTY)
+    config = make_config(tmp_path, uri=server.uri)
+    tracker = tracking.create(config)
+    tracker.start(new_folder(config), **EMPTY)
     assert tracker.run_id
-    server.stop()
-    for step in range(100):
-        tracker.metrics({"loss": step}, step)
+    client = mlflow.MlflowClient(server.uri)
+    for step in range(3000):
+        tracker.metrics({"loss": step / 7}, step)
+    wait_until(lambda: len(client.get_metric_history(tracker.run_id, "loss")) > 0)
+    server.kill()
+    for step in range(3000, 6000):  # nothing of this waits for the server
+        tracker.metrics({"loss": step / 7}, step)
+    tracker.text("said while it was away", "note.txt")
+    wait_until(lambda: tracker._recording.worker._outage_was_told)
     server.start()
     tracker.finish("FINISHED")
-    assert len(mlflow.MlflowClient(server.uri).get_metric_history(tracker.run_id, "loss")) == 100
+    history = client.get_metric_history(tracker.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(step, step / 7) for step in range(6000)]
+    assert "note.txt" in [file.path for file in client.list_artifacts(tracker.run_id)]
+    assert client.get_run(tracker.run_id).info.status == "FINISHED"
+    captured = capfd.readouterr()
+    assert captured.err.count("Warning") == 1
+    assert f"{server.uri} does not answer (Connection refused); metrics wait in " in captured.err
+    assert captured.out.count("is back") == 1
 
 
-def test_a_server_that_stays_away_is_told_in_time(make_config, tmp_path, server, monkeypatch):
-    monkeypatch.setattr(worker_module, "PATIENCE_SECONDS", 1.0)
-    tracker = tracking.create(make_config(tmp_path, uri=server.uri))
-    tracker.start(**EMPTY)
-    assert tracker.run_id
-    server.stop()
+def test_what_a_server_that_stays_away_did_not_get_is_kept_and_sent_later(make_config, tmp_path, server, new_folder):
+    config = make_config(tmp_path, uri=server.uri)
+    tracker = tracking.create(config)
+    folder = new_folder(config)
+    tracker.start(folder, **EMPTY)
+    run_id = tracker.run_id
+    server.kill()
     try:
         for step in range(100):
             tracker.metrics({"loss": step}, step)
-        start = time.monotonic()
-        with pytest.raises(TrackingError, match=r"is not complete: .*tracking\.uri"):
-            tracker.finish("FINISHED")
-        assert time.monotonic() - start < 30
+        with pytest.raises(TrackingError, match=r"is not complete: .*refused.* is kept in .*kerasdl\.sync") as caught:
+            tracker.finish("FINISHED", patience=0.5)
+        assert "\n" not in str(caught.value)
+        folder.unlock()
+        command = [sys.executable, "-m", "kerasdl.sync", f"paths.output_dir={tmp_path}"]
+        too_early = subprocess.run(command, capture_output=True, text=True)
+        assert too_early.returncode == 1
+        assert re.fullmatch(r"Error: MLflow run \w+ is not complete: .*refused.*\n", too_early.stderr)
     finally:
         server.start()
+    in_time = subprocess.run(command, capture_output=True, text=True)
+    assert (in_time.returncode, in_time.stderr) == (0, "")
+    assert re.fullmatch(rf"run {run_id}: \d+ entries sent\n", in_time.stdout)
+    client = mlflow.MlflowClient(server.uri)
+    assert steps(client.get_metric_history(run_id, "loss")) == list(range(100))
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+
+
+def test_a_run_that_starts_while_its_server_is_away_is_created_later(
+    make_config, tmp_path, server, new_folder, free_port
+):
+    config = make_config(tmp_path, uri=f"http://127.0.0.1:{free_port}")
+    tracker = tracking.create(config)
+    folder = new_folder(config)
+    tracker.start(folder, **EMPTY)
+    assert tracker.run_id is None
+    tracker.metrics({"loss": 0.5}, 3)
+    with pytest.raises(TrackingError, match="is kept in"):
+        tracker.finish("FINISHED", patience=0)
+    folder.update(tracking_uri=server.uri)  # as if it had come back there
+    folder.unlock()
+    sync.main([f"paths.output_dir={tmp_path}"])
+    run = mlflow.MlflowClient(server.uri).get_run(RunFolder.open(folder.path).record.run_id)
+    assert run.data.tags["kerasdl.run"] == folder.name
+    assert run.data.metrics == {"loss": 0.5}
+    assert run.info.status == "FINISHED"
+
+
+def test_a_server_that_takes_calls_and_never_answers_does_not_hold_up_the_end(
+    make_config, tmp_path, new_folder, monkeypatch
+):
+    monkeypatch.setattr(worker_module, "MIN_HANGING_SECONDS", 1.0)
+    import_mlflow()  # takes its own time
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        config = make_config(tmp_path, uri=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        tracker = tracking.create(config)
+        tracker.start(new_folder(config), **EMPTY)
+        tracker.metrics({"loss": 0.5}, 3)
+        with pytest.raises(TrackingError, match="took too long.* is kept in"):
+            tracker.finish("KILLED", patience=0)

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 import textwrap
-import time
+import threading
 
 import mlflow
 import pytest
@@ -22,13 +22,15 @@ def test_importing_tracking_does_not_import_mlflow():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_a_run_holds_what_was_logged(config, tmp_path):
+def test_a_run_holds_what_was_logged(config, tmp_path, new_folder):
     config.tracking.run_name = "first"
     config.tracking.tags = {"purpose": "baseline"}
     tracker = tracking.create(config)
     tracker.check()
     params = {"model": {"filters": [10, 20], "regularizer": None}, "seed": 0, "callbacks": {}}
-    tracker.start(config_yaml="seed: 0\n", params=params, tags={"purpose": "overruled", "hash": "abc"})
+    tracker.start(
+        new_folder(config), config_yaml="seed: 0\n", params=params, tags={"purpose": "overruled", "hash": "abc"}
+    )
     tracker.metrics({"loss": 0.5, "accuracy": 0.9}, step=7)
     tracker.text("hello", "notes/hello.txt")
     figure = Figure()
@@ -66,9 +68,9 @@ def config_dir(config):
     return tracking.locate(config).output_dir
 
 
-def test_every_step_is_logged_once_and_in_order(config):
+def test_every_step_is_logged_once_and_in_order(config, new_folder):
     tracker = tracking.create(config)
-    tracker.start(**EMPTY)
+    tracker.start(new_folder(config), **EMPTY)
     for step in range(2500):
         tracker.metrics({"loss": step / 10, "accuracy": -step}, step)
     tracker.finish("FINISHED")
@@ -76,9 +78,9 @@ def test_every_step_is_logged_once_and_in_order(config):
     assert [(point.step, point.value) for point in history] == [(step, step / 10) for step in range(2500)]
 
 
-def test_values_that_are_not_finite_and_values_that_are_long_are_taken(config):
+def test_values_that_are_not_finite_and_values_that_are_long_are_taken(config, new_folder):
     tracker = tracking.create(config)
-    tracker.start(config_yaml="{}", params={"layers": "x" * 10_000}, tags={"note": "y" * 10_000})
+    tracker.start(new_folder(config), config_yaml="{}", params={"layers": "x" * 10_000}, tags={"note": "y" * 10_000})
     tracker.metrics({"loss": float("nan"), "worst": float("inf")}, 0)
     tracker.finish("FINISHED")
     run = tracking.open_store(config).get_run(tracker.run_id)
@@ -89,18 +91,23 @@ def test_values_that_are_not_finite_and_values_that_are_long_are_taken(config):
     assert run.data.metrics["worst"] > 1e300
 
 
-def test_more_params_than_one_request_takes(config):
+def test_more_params_than_one_request_takes(config, new_folder):
     tracker = tracking.create(config)
-    tracker.start(config_yaml="{}", params={f"p{i}": i for i in range(250)}, tags={f"t{i}": i for i in range(120)})
+    tracker.start(
+        new_folder(config),
+        config_yaml="{}",
+        params={f"p{i}": i for i in range(250)},
+        tags={f"t{i}": i for i in range(120)},
+    )
     tracker.finish("FINISHED")
     data = tracking.open_store(config).get_run(tracker.run_id).data
     assert data.params == {f"p{i}": str(i) for i in range(250)}
     assert data.tags["t119"] == "119"
 
 
-def test_an_exception_leaves_a_failed_run_with_its_traceback(config):
+def test_an_exception_leaves_a_failed_run_with_its_traceback(config, new_folder):
     tracker = tracking.create(config)
-    tracker.start(**EMPTY)
+    tracker.start(new_folder(config), **EMPTY)
     tracker.metrics({"loss": 1.0}, 0)
     tracker.finish("FAILED", error="Traceback ...\nValueError: no\n")
     run = tracking.open_store(config).get_run(tracker.run_id)
@@ -116,9 +123,12 @@ def test_a_program_that_ends_without_finish_loses_nothing(make_config, store_dir
     from types import SimpleNamespace
     from kerasdl import tracking
     from kerasdl.config.schema import Paths, Tracking
+    from kerasdl.runs import RunFolder
     config = SimpleNamespace(tracking=Tracking(experiment="endings"), paths=Paths(output_dir=sys.argv[1]))
+    folder = RunFolder.new(sys.argv[1], {{}}, "hash")
+    folder.create()
     tracker = tracking.create(config)
-    tracker.start(config_yaml="", params={{}}, tags={{}})
+    tracker.start(folder, config_yaml="", params={{}}, tags={{}})
     for step in range(1500):
         tracker.metrics({{"loss": step}}, step)
     print(tracker.run_id)
@@ -133,7 +143,7 @@ def test_a_program_that_ends_without_finish_loses_nothing(make_config, store_dir
     assert client.get_run(run_id).info.status == "KILLED"
 
 
-def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path):
+def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path, new_folder):
     import keras
     import numpy as np
 
@@ -143,9 +153,9 @@ def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path):
         with mlflow.start_run(experiment_id=own_experiment) as own:
             config.tracking.uri = f"sqlite:///{config_dir(config)}/mlflow.db"
             tracker = tracking.create(config)
-            tracker.start(**EMPTY)
+            tracker.start(new_folder(config), **EMPTY)
             tracker.metrics({"loss": 1.0}, 0)
-            tracker.model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]), np.zeros((1, 2), np.uint8))
+            tracker.model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]), np.zeros((1, 2), np.uint8), 1)
             tracker.finish("FINISHED")
             assert mlflow.active_run().info.run_id == own.info.run_id
             assert mlflow.get_tracking_uri() == f"sqlite:///{tmp_path}/own.db"
@@ -157,9 +167,9 @@ def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path):
         mlflow.set_tracking_uri(None)
 
 
-def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config):
+def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config, new_folder):
     tracker = tracking.create(config)
-    tracker.start(config_yaml="", params={"seed": 0}, tags={})
+    tracker.start(new_folder(config), config_yaml="", params={"seed": 0}, tags={})
     tracker.params({"seed": 1})
     tracker.file("/nowhere/weights.bin")
     tracker.metrics({"loss": 1.0}, 0)
@@ -172,21 +182,22 @@ def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config):
     assert run.info.status == "FINISHED"
 
 
-def test_a_deleted_experiment_is_refused_by_name(config):
+def test_a_deleted_experiment_is_refused_by_name(config, new_folder):
     client = tracking.locate(config).connect()
     client.delete_experiment(client.create_experiment(config.tracking.experiment))
     tracker = tracking.create(config)
-    tracker.start(**EMPTY)
+    tracker.start(new_folder(config), **EMPTY)
     tracker.metrics({"loss": 1.0}, 0)
     with pytest.raises(TrackingError, match=r"tracking\.experiment .* deleted"):
         tracker.run_id  # noqa: B018
     tracker.finish("FAILED")  # said already
 
 
-def test_a_store_that_does_not_open_is_told_at_the_end(make_config, tmp_path):
+def test_a_store_that_does_not_open_is_told_at_the_end(make_config, tmp_path, new_folder):
     (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\0" + b"nonsense" * 500)
-    tracker = tracking.create(make_config(tmp_path))
-    tracker.start(**EMPTY)
+    config = make_config(tmp_path)
+    tracker = tracking.create(config)
+    tracker.start(new_folder(config), **EMPTY)
     tracker.metrics({"loss": 1.0}, 0)
     with pytest.raises(TrackingError, match=r"paths\.output_dir"):
         tracker.finish("FINISHED")
@@ -198,26 +209,36 @@ def test_finish_without_start_does_nothing(config):
     assert tracker.run_id is None
 
 
-def test_system_metrics_are_sampled(config, monkeypatch):
-    monkeypatch.setattr("kerasdl.tracking.mlflow_tracker.SYSTEM_METRICS_SECONDS", 0.1)
+def test_system_metrics_are_sampled(config, monkeypatch, new_folder, wait_until):
+    monkeypatch.setattr("kerasdl.tracking.system_metrics.SAMPLING_SECONDS", 0.1)
     config.tracking.system_metrics = True
     tracker = tracking.create(config)
-    tracker.start(**EMPTY)
-    monitor_has_written = wait_until(
-        lambda: "system/cpu_utilization_percentage" in tracking.open_store(config).get_run(tracker.run_id).data.metrics
-    )
+    tracker.start(new_folder(config), **EMPTY)
+    client = tracking.open_store(config)
+    wait_until(lambda: "system/cpu_utilization_percentage" in client.get_run(tracker.run_id).data.metrics)
     tracker.finish("FINISHED")
-    assert monitor_has_written
-    assert tracker._monitor._process is None  # its thread has ended
+    assert tracker._recording._monitor._process is None  # its thread has ended
+    history = client.get_metric_history(tracker.run_id, "system/cpu_utilization_percentage")
+    assert [point.step for point in history] == list(range(len(history)))
 
 
-def wait_until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
+def test_system_metrics_need_no_server_and_go_on_with_their_numbers():
+    from kerasdl.tracking.system_metrics import JournaledSystemMetrics
+
+    published = []
+    three = threading.Event()
+
+    def publish(values, sample):
+        published.append((sample, values["system/cpu_utilization_percentage"]))
+        if len(published) == 3:
+            three.set()
+
+    monitor = JournaledSystemMetrics(publish, first_sample=7)
+    monitor.sampling_interval = 0.01
+    monitor.start()
+    assert three.wait(20)
+    monitor.finish()
+    assert [sample for sample, _ in published][:3] == [7, 8, 9]
 
 
 def test_passwords_are_not_shown(make_config, tmp_path):
@@ -238,8 +259,10 @@ def test_no_tracker_takes_the_same_calls(make_config, tmp_path):
     names = {name for name in dir(real) if not name.startswith("_")}
     assert names == {name for name in dir(nothing) if not name.startswith("_")}
     nothing.check()
-    nothing.start(**EMPTY)
+    nothing.start(None, **EMPTY, resumed_at=3)
     nothing.metrics({"loss": 1.0}, 0)
+    nothing.series("learning_rate", 0, [0.1])
+    nothing.sync()
     nothing.finish("FINISHED")
     assert nothing.run_id is None
     assert not (tmp_path / "out").exists()

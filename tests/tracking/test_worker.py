@@ -1,91 +1,170 @@
+"""The thread, with a sender that does what the test tells it to."""
+
 import threading
-import time
+from pathlib import Path
 
 import pytest
 
 from kerasdl.tracking import worker as worker_module
+from kerasdl.tracking.store import Store
 from kerasdl.tracking.worker import Worker
+
+STORE = Store("http://127.0.0.1:5", Path("/nowhere"), "tracking.uri")
+
+
+class Script:
+    """Stands for the journal and its sender: `send` calls the next of `rounds`, the last one again and again."""
+
+    path = Path("/nowhere/tracking/journal")
+
+    def __init__(self, *rounds):
+        self.run_id = None
+        self.allowance = 0.0
+        self.abandoned = threading.Event()
+        self.failures = {}
+        self.rounds = list(rounds)
+        self.calls = 0
+        self.openings = []
+        self.sent_kept = False
+
+    def open(self):
+        for error in self.openings[:1]:
+            self.openings.pop(0)
+            raise error
+        self.run_id = "run"
+
+    def send(self):
+        self.calls += 1
+        yield from self.rounds.pop(0)() if len(self.rounds) > 1 else self.rounds[0]()
+
+    def send_kept(self):
+        self.sent_kept = True
+
+
+def works():
+    yield 1
+
+
+def is_away():
+    raise ConnectionError("refused")
+    yield
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(worker_module, "FINAL_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(worker_module, "PATIENCE_SECONDS", 0.2)
+    for name in ("REST_SECONDS", "FIRST_RETRY_SECONDS", "RETRY_SECONDS", "FINAL_RETRY_SECONDS"):
+        monkeypatch.setattr(worker_module, name, 0.01)
+    monkeypatch.setattr(worker_module, "MIN_HANGING_SECONDS", 0.3)
 
 
-def is_temporary(error):
-    return isinstance(error, ConnectionError)
-
-
-def test_everything_is_written_in_order_and_in_batches():
-    written = []
-    worker = Worker(lambda points: written.append(list(points)), is_temporary, batch_size=10)
-    worker.put("first", lambda: written.append("first"))
-    for number in range(25):
-        worker.put_points([number])
-    worker.put("second", lambda: written.append("second"))
-    worker.put_points([25])
+def started(script):
+    worker = Worker(script, script, STORE, prepare=lambda: None)
     worker.start()
-    worker.close()
-    assert written == ["first", list(range(10)), list(range(10, 20)), list(range(20, 25)), "second", [25]]
-    assert worker.failures == []
+    return worker
 
 
-def test_points_gather_while_the_worker_rests(monkeypatch):
-    monkeypatch.setattr(worker_module, "REST_SECONDS", 0.5)
-    batches = []
-    worker = Worker(lambda points: batches.append(len(points)), is_temporary, batch_size=1000)
+def test_it_sends_when_it_is_woken_and_at_the_end(wait_until):
+    script = Script(works)
+    worker = started(script)
+    wait_until(lambda: script.calls == 1)
+    worker.wake()
+    wait_until(lambda: script.calls == 2)
+    assert worker.close(patience=1)
+    assert script.calls == 3
+    assert script.sent_kept
+
+
+def test_a_store_that_is_away_is_tried_again_and_told_once_when_it_goes_and_when_it_comes(wait_until, capfd):
+    script = Script(is_away, is_away, is_away, is_away, works)
+    worker = started(script)
+    wait_until(lambda: script.calls == 5)
+    assert worker.close(patience=1)
+    assert worker.last_error is None
+    captured = capfd.readouterr()
+    assert captured.err == (
+        "Warning: http://127.0.0.1:5 does not answer (refused); metrics wait in /nowhere/tracking and are sent when "
+        "it is back.\n"
+    )
+    assert captured.out == "http://127.0.0.1:5 is back; what waited is being sent\n"
+
+
+def test_one_connection_that_timed_out_is_no_news(wait_until, capfd):
+    script = Script(is_away, works)
+    worker = started(script)
+    wait_until(lambda: script.calls == 2)
+    assert worker.close(patience=1)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("patience", [0, 0.2])
+def test_a_store_that_stays_away_is_not_waited_for_longer_than_patience_allows(patience):
+    worker = started(Script(is_away))
+    assert worker.close(patience)  # the thread ends by itself
+    assert str(worker.last_error) == "refused"
+
+
+def test_a_store_that_answers_slowly_is_given_the_time_that_it_takes():
+    pause = threading.Event()
+
+    def slow():
+        for offset in range(8):
+            pause.wait(0.1)
+            yield offset
+
+    worker = started(Script(slow))
+    assert worker.close(patience=0)  # 0.8 s, more than a call that hangs is given
+    assert worker.last_error is None
+
+
+def test_a_call_that_hangs_is_abandoned():
+    answer = threading.Event()
+
+    def hangs():
+        answer.wait(30)
+        yield 1
+
+    script = Script(hangs)
+    worker = started(script)
+    assert not worker.close(patience=0.01)
+    assert script.abandoned.is_set()
+    answer.set()
+    worker._thread.join(10)
+    assert script.calls == 1  # the thread that woke up did no more
+    assert not script.sent_kept
+
+
+def test_an_upload_is_given_time_for_its_size():
+    answer = threading.Event()
+    script = Script(lambda: iter([answer.wait(0.6)]))
+    script.allowance = 5.0
+    worker = started(script)
+    assert worker.close(patience=0.1)
+
+
+def test_an_opening_that_fails_for_good_is_told_by_its_key():
+    script = Script(works)
+    script.openings = [ValueError("no such thing")]
+    worker = started(script)
+    worker.wait_until_opened()
+    assert str(worker.opening_error).startswith("tracking.uri must be a store in which MLflow can open a run (no such")
+    assert worker.close(patience=1)
+    assert script.calls == 0
+
+
+def test_who_waits_for_the_opening_learns_that_the_store_is_away():
+    script = Script(works)
+    script.openings = [ConnectionError("refused")] * 1000
+    worker = started(script)
+    worker.wait_until_opened()
+    assert script.run_id is None
+    assert worker.opening_error is None
+    assert worker.close(patience=0)
+
+
+def test_what_fails_while_preparing_costs_nothing_else():
+    script = Script(works)
+    worker = Worker(script, script, STORE, prepare=lambda: 1 / 0)
     worker.start()
-    for _ in range(100):
-        worker.put_points([0])
-        time.sleep(0.001)
-    worker.close()
-    assert sum(batches) == 100
-    assert len(batches) <= 2
-
-
-def test_a_job_is_tried_again_while_the_store_is_away():
-    done = threading.Event()
-    attempts = []
-
-    def job():
-        attempts.append(1)
-        if len(attempts) < 4:
-            raise ConnectionError("away")
-        done.set()
-
-    worker = Worker(lambda points: None, is_temporary, 10)
-    worker.start()
-    worker.put("job", job)
-    assert done.wait(5)
-    worker.close()
-    assert len(attempts) == 4
-    assert worker.failures == []
-
-
-def test_a_failure_does_not_cost_the_jobs_behind_it():
-    done = []
-    worker = Worker(lambda points: done.append(points), is_temporary, 10)
-    worker.start()
-    worker.put("bad", lambda: 1 / 0)
-    worker.put("good", lambda: done.append("good"))
-    worker.close()
-    assert done == ["good"]
-    assert [(failure.name, type(failure.error)) for failure in worker.failures] == [("bad", ZeroDivisionError)]
-
-
-def test_a_store_that_stays_away_is_given_up_soon_after_closing():
-    def away():
-        raise ConnectionError("away")
-
-    worker = Worker(lambda points: away(), is_temporary, 10)
-    worker.start()
-    worker.put("job", away)
-    for number in range(100):
-        worker.put_points([number])
-    start = time.monotonic()
-    worker.close()
-    assert time.monotonic() - start < 2.0
-    assert worker.failures[0].name == "job"
-    assert len(worker.failures) == 11
+    assert worker.close(patience=1)
+    assert list(script.failures) == ["the environment"]
+    assert script.calls >= 1

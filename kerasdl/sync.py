@@ -1,0 +1,118 @@
+"""Sends to MLflow what runs had to leave behind: `python -m kerasdl.sync` or `kerasdl-sync`.
+
+A run whose tracking server went away, or that was killed, keeps on disk what MLflow hasn't got. This sends it, for all
+runs of an output directory, as often as one likes: MLflow gets everything once. How, is `kerasdl.tracking.later`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from kerasdl.config.schema import Paths, Tracking
+from kerasdl.errors import ConfigError, ResumeError, TrackingError, UserError
+from kerasdl.runs import RunFolder, folders
+
+if TYPE_CHECKING:
+    from kerasdl.tracking import Store
+
+KEYS = ("paths.output_dir", "tracking.uri")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Parses the command line (`sys.argv[1:]` by default) and sends.
+
+    Exit codes: 0 if nothing is left to send, 1 if something is, 2 for a mistyped argument, 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        values = _overrides(options.overrides)
+        config = SimpleNamespace(
+            paths=Paths(output_dir=values.get("paths.output_dir", Paths.output_dir)),
+            tracking=Tracking(uri=values.get("tracking.uri")),
+        )
+        left = _send_all(config)
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Interrupted. What was sent is sent; the rest waits.", file=sys.stderr)
+        sys.exit(130)
+    if left:
+        sys.exit(1)
+
+
+def _send_all(config: SimpleNamespace) -> int:
+    """Sends what each run left behind, a line a run; returns the number of runs that still have something to send."""
+    from kerasdl import tracking
+    from kerasdl.tracking.journal import has_unsent
+
+    output_dir = Path(config.paths.output_dir).expanduser()
+    if not output_dir.is_dir():
+        raise TrackingError(f"paths.output_dir must be a directory with runs. Received: '{output_dir}'.")
+    waiting = [folder for folder in folders(output_dir) if has_unsent(folder.tracking)]
+    if not waiting:
+        print(f"Nothing waits to be sent: MLflow has all of the runs in {output_dir}.")
+    located = tracking.locate(config)
+    left = 0
+    for folder in reversed(waiting):  # the oldest first, as they would have arrived
+        try:
+            run, count = _send(folder, located)
+            print(f"run {run}: {count} {'entry' if count == 1 else 'entries'} sent", flush=True)
+        except (TrackingError, ResumeError) as error:
+            print(f"Error: {error}", file=sys.stderr, flush=True)
+            left += 1
+    return left
+
+
+def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
+    """Sends what one run left behind, with a bar on a terminal; returns the run's id and the number of entries."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from kerasdl.tracking.later import send_waiting
+
+    try:
+        folder.lock()
+    except ResumeError as error:
+        raise TrackingError(f"run {folder.id} is left out: a process works on it, and sends by itself.") from error
+    try:
+        columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+        with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
+            task = bar.add_task(f"run {folder.id}", total=None)
+            now = RunFolder.open(folder.path)  # another process may have changed the record before the lock was ours
+            count = send_waiting(now, located, lambda sent, total: bar.update(task, completed=sent, total=total))
+            return now.id, count
+    finally:
+        folder.unlock()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kerasdl-sync",
+        description="Sends to MLflow what runs had to leave behind, because a server was away or they were killed.",
+        epilog="Example: python -m kerasdl.sync paths.output_dir=results",
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help=f"paths.output_dir=DIR (default {Paths.output_dir}), as given to training; tracking.uri=URI only for a "
+        "store whose address has a password, which runs don't keep",
+    )
+    return parser
+
+
+def _overrides(items: list[str]) -> dict[str, str]:
+    """Returns KEY=VALUE arguments as a dict."""
+    overrides = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if key not in KEYS or not equals or not value:
+            raise ConfigError(f"arguments must be {' or '.join(f'{key}=VALUE' for key in KEYS)}. Received: '{item}'.")
+        overrides[key] = value
+    return overrides
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What a run that goes on has reported already: read from its journal, so that nothing is reported twice.
+
+A run that was killed at step 480 goes on from its checkpoint at step 400 and computes 80 steps again. Their points are
+in the journal, sent or not, with the time at which they were first measured; the first ones stay.
+"""
+
+import math
+from collections import defaultdict
+
+from kerasdl.tracking import entries
+from kerasdl.tracking.journal import Journal
+
+
+class Known:
+    """What the journal holds, as far as it matters to a run that goes on.
+
+    Memory is kept for the points from `resumed_at` on. Those before are at most the ones of an interval that the
+    checkpoint lay in the middle of; each metric's last one tells.
+
+    Args:
+        journal: the run's.
+        resumed_at: training step that the run goes on at; None for a new run, of which nothing is known.
+
+    Attributes:
+        params: names of the params.
+        datasets: names of the data sets.
+        models: training steps of the models.
+        artifacts: paths of the artifacts.
+        resumptions: how often the run has gone on so far.
+        next_sample: number of the next sample of the system's metrics.
+    """
+
+    def __init__(self, journal: Journal, resumed_at: int | None):
+        self.params: set[str] = set()
+        self.datasets: set[str] = set()
+        self.models: set[int] = set()
+        self.artifacts: set[str] = set()
+        self.resumptions = 0
+        self.next_sample = 0
+        self._resumed_at = math.inf if resumed_at is None else resumed_at
+        self._steps: defaultdict[tuple[int, str], set[int]] = defaultdict(set)
+        self._last_before: dict[tuple[int, str], int] = {}
+        self._began_at: dict[int, int] = {}
+        if resumed_at is not None:
+            for entry in journal.entries():
+                self._note(entry)
+
+    def has_point(self, attempt: int, key: str, step: int) -> bool:
+        """Returns whether the metric `key` has a value at `step`, in this attempt or the one that it went back from."""
+        while step < self._began_at.get(attempt, 0):
+            attempt -= 1
+        if step >= self._resumed_at:
+            return step in self._steps.get((attempt, key), ())
+        return step <= self._last_before.get((attempt, key), -1)
+
+    def _note(self, entry: entries.Entry) -> None:
+        match entry["kind"]:
+            case "metrics" | "series":
+                for key, _, _, step in entries.points(entry):
+                    self._note_point((entry["attempt"], key), step)
+                    if key == entries.ROLLBACKS:
+                        self._began_at[entry["attempt"]] = step
+            case "system":
+                self.next_sample = max([self.next_sample, *(step + 1 for _, _, _, step in entries.points(entry))])
+            case "params":
+                self.params |= entry["values"].keys()
+            case "dataset":
+                self.datasets.add(entry["name"])
+            case "model":
+                self.models.add(entry["step"])
+            case "artifact":
+                self.artifacts.add(entries.name(entry))
+            case "resumption":
+                self.resumptions += 1
+
+    def _note_point(self, key: tuple[int, str], step: int) -> None:
+        if step >= self._resumed_at:
+            self._steps[key].add(step)
+        else:
+            self._last_before[key] = max(step, self._last_before.get(key, -1))

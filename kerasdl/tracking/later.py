@@ -1,0 +1,55 @@
+"""Sends what a run that has ended left behind, because its store was away or it was killed."""
+
+from collections.abc import Callable
+
+from kerasdl.runs import RunFolder
+from kerasdl.tracking.failures import is_temporary, opening_error, waiting_error, writing_error
+from kerasdl.tracking.journal import Journal
+from kerasdl.tracking.recorded import recorded_store
+from kerasdl.tracking.sender import Sender
+from kerasdl.tracking.spool import Spool
+from kerasdl.tracking.store import Store
+
+
+def send_waiting(folder: RunFolder, located: Store, progress: Callable[[int, int], None]) -> int:
+    """Sends all of a run's journal that hasn't been sent, and creates the run in MLflow if there is none.
+
+    Args:
+        folder: the run's; its lock is held.
+        located: the store that the configuration names (`recorded_store` says when it is used).
+        progress: called after each call to MLflow, with bytes sent and bytes to send.
+
+    Returns:
+        The number of entries that were sent.
+
+    Raises:
+        TrackingError: something is left, or was refused; says what to do.
+    """
+    store = recorded_store(folder, located)
+    tracking = folder.record.config.get("tracking", {})
+    journal = Journal(folder.tracking)
+    try:
+        Spool(folder.tracking).remove_all_but(read.entry for read in journal.unsent()[1])
+        count, begin = journal.count_unsent(), journal.sent
+        sender = Sender(
+            store,
+            folder,
+            journal,
+            experiment=folder.record.experiment or tracking["experiment"],
+            run_name=tracking.get("run_name"),
+        )
+        try:
+            sender.open()
+            for offset in sender.send():
+                progress(offset - begin, journal.end - begin)
+        except Exception as error:
+            if is_temporary(error):
+                raise waiting_error(folder.id, journal.count_unsent(), folder.tracking, store, error) from error
+            if sender.run_id is None:
+                raise opening_error(error, store) from error
+            raise
+        if sender.failures:
+            raise writing_error(sender.failures, folder.id, store)
+        return count
+    finally:
+        journal.close()

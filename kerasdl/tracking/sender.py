@@ -1,0 +1,244 @@
+"""Sends a journal to MLflow, so that whatever happens each entry has its effect there exactly once.
+
+Sending an entry again does no harm. MLflow's SQL stores drop a metric point that they have (same key, time, step and
+value) and a param that doesn't change; tags, artifacts and the end of a run are written over; runs and models carry a
+tag by which an earlier try is found. So `Journal.sent` may lag behind the truth, and never runs ahead of it.
+Who calls, how often, and what a failure means for the run is left to `kerasdl.tracking.worker` and `kerasdl.sync`.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kerasdl.errors import TrackingError
+from kerasdl.runs import RunFolder
+from kerasdl.tracking import entries, environment, limits, logged_model
+from kerasdl.tracking.entries import Entry, Point
+from kerasdl.tracking.failures import is_temporary
+from kerasdl.tracking.journal import Journal, Read
+from kerasdl.tracking.spool import Spool
+from kerasdl.tracking.store import LOCK_TIMEOUT_SECONDS, Store, experiment_id
+
+RUN_TAG = "kerasdl.run"
+# What an upload may take beyond what any call may take; a slow line does better.
+UPLOAD_BYTES_PER_SECOND = 100_000
+
+
+class Batch(NamedTuple):
+    """What is sent before `sent` moves on to `end`: metric points, or an entry of another kind."""
+
+    points: list[Point]
+    entry: Entry | None
+    end: int
+
+
+class Sender:
+    """Sends the journal of one run; one thread uses it.
+
+    Args:
+        store: where the run is or shall be.
+        folder: the run's; its lock is held.
+        journal: the run's, open.
+        experiment: name of MLflow's experiment for a new run.
+        run_name: MLflow's name for a new run; None lets MLflow invent one.
+
+    Attributes:
+        run_id: MLflow's run id; None until `open` has returned.
+        failures: what MLflow refused for good, by what it was.
+        allowance: seconds that the call under way may take, beyond what any call may.
+        abandoned: set when nobody waits for this sender any more, and another one may be at work.
+    """
+
+    def __init__(
+        self, store: Store, folder: RunFolder, journal: Journal, *, experiment: str, run_name: str | None = None
+    ):
+        self.run_id: str | None = None
+        self.failures: dict[str, Exception] = {}
+        self.allowance = 0.0
+        self.abandoned = threading.Event()
+        self._store = store
+        self._folder = folder
+        self._journal = journal
+        self._spool = Spool(folder.tracking)
+        self._experiment = experiment
+        self._run_name = run_name
+        self._client: Any = None
+        self._experiment_id: Any = None
+
+    def open(self) -> None:
+        """Opens the store and the run: the one that the record names, else one with the folder's tag, else a new one.
+
+        Takes seconds. May be called again after a failure.
+
+        Raises:
+            Exception: whatever MLflow raises; `is_temporary` says whether it is worth another try.
+        """
+        self.allowance = LOCK_TIMEOUT_SECONDS  # other processes may be creating the same store
+        self._client = self._store.connect()
+        known = self._folder.record.run_id
+        run = self._client.get_run(known) if known else self._find_run() or self._create_run()
+        if run.info.lifecycle_stage != "active":
+            raise TrackingError(
+                f"MLflow run {run.info.run_id} must not be deleted. Restore it (mlflow runs restore --run-id "
+                f"{run.info.run_id}, with MLFLOW_TRACKING_URI={self._store.address}), or start another run."
+            )
+        if self.abandoned.is_set():
+            return
+        self._experiment_id = run.info.experiment_id
+        self._folder.update(
+            run_id=run.info.run_id, tracking_uri=self._store.address, experiment=self._experiment
+        )  # fmt: skip
+        self.run_id = run.info.run_id
+        self.allowance = 0.0
+
+    def send(self) -> Iterator[int]:
+        """Sends what is in the journal by now, and yields the journal's offset after each call to MLflow.
+
+        What MLflow refuses for good is left out and remembered in `failures`.
+
+        Raises:
+            Exception: a temporary failure; nothing is lost, and another `send` begins where this one stopped.
+        """
+        end, reads = self._journal.unsent()
+        for batch in _batches(reads):
+            self._send_points(batch.points)
+            if batch.entry:
+                self._send_entry(batch.entry)
+            if self.abandoned.is_set():
+                return
+            self._journal.mark_sent(batch.end)
+            if batch.entry and batch.entry.get("spooled"):
+                self._spool.remove(batch.entry)
+            yield batch.end
+        self._journal.mark_sent(end)  # a damaged line at the end is no reason to come back
+
+    def send_kept(self) -> None:
+        """Tries once to send what is only in memory, because the disk is full and the run is over."""
+        for entry in self._journal.take_kept():
+            try:
+                self._send_points(entries.points(entry))
+                self._send_entry(entry)
+            except Exception as error:
+                self._refuse(entries.name(entry), error)
+
+    def _find_run(self) -> Any:
+        """Returns the run that was created for this folder before the record could say so, if there is one."""
+        self._experiment_id = experiment_id(self._client, self._experiment, self._store)
+        found = self._client.search_runs(
+            [self._experiment_id], f"tags.`{RUN_TAG}` = '{self._folder.name}'", max_results=1
+        )
+        return found[0] if found else None
+
+    def _create_run(self) -> Any:
+        created = datetime.fromisoformat(self._folder.record.created)
+        return self._client.create_run(
+            self._experiment_id,
+            start_time=int(created.timestamp() * 1000),
+            run_name=self._run_name,
+            tags={RUN_TAG: self._folder.name, "mlflow.user": environment.user()},
+        )
+
+    def _send_points(self, points: Sequence[Point]) -> None:
+        """Sends metric points; a name that MLflow refuses costs no more than its own points."""
+        for some in limits.chunks(points, limits.MAX_METRICS):
+            try:
+                self._log_points(some)
+            except Exception as error:
+                if is_temporary(error):
+                    raise
+                self._send_by_key(some)
+
+    def _send_by_key(self, points: Sequence[Point]) -> None:
+        by_key = defaultdict(list)
+        for point in points:
+            by_key[point[0]].append(point)
+        for key, some in by_key.items():
+            try:
+                self._log_points(some)
+            except Exception as error:
+                self._refuse(f"metric {key}", error)
+
+    def _log_points(self, points: Sequence[Point]) -> None:
+        from mlflow.entities import Metric
+
+        self._client.log_batch(self.run_id, metrics=[Metric(*point) for point in points])
+
+    def _send_entry(self, entry: Entry) -> None:
+        try:
+            self._write(entry)
+        except Exception as error:
+            self._refuse(entries.name(entry), error)
+        finally:
+            self.allowance = 0.0
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Remembers a failure for good; hands on one that may pass."""
+        if is_temporary(error):
+            raise error
+        self.failures.setdefault(name, error)
+
+    def _write(self, entry: Entry) -> None:
+        from mlflow.entities import Param, RunTag
+
+        match entry["kind"]:
+            case "params":
+                params = [Param(key, value) for key, value in entry["values"].items()]
+                self._client.log_batch(self.run_id, params=params)
+            case "tags":
+                tags = [RunTag(key, value) for key, value in entry["values"].items()]
+                self._client.log_batch(self.run_id, tags=tags)
+            case "artifact":
+                if path := self._locate(entry):
+                    self._client.log_artifact(self.run_id, str(path), entry["folder"])
+            case "dataset":
+                self._write_dataset(entry)
+            case "model":
+                if path := self._locate(entry):
+                    logged_model.upload(
+                        self._client, path, run_id=self.run_id or "", experiment_id=self._experiment_id,
+                        entry_id=path.parent.name, step=entry["step"],
+                    )  # fmt: skip
+            case "resumption":
+                self._client.update_run(self.run_id, status="RUNNING")
+            case "end":
+                self._client.set_terminated(self.run_id, entry["status"], entry["time"])
+
+    def _locate(self, entry: Entry) -> Path | None:
+        """Returns the file of an entry and allows time for it; None if it was sent earlier, and deleted then."""
+        path = self._spool.locate(entry) if entry["spooled"] else Path(entry["path"])
+        if entry["spooled"] and not path.exists():
+            return None
+        files = path.rglob("*") if path.is_dir() else [path]
+        self.allowance = sum(file.stat().st_size for file in files if file.is_file()) / UPLOAD_BYTES_PER_SECOND
+        return path
+
+    def _write_dataset(self, entry: Entry) -> None:
+        from mlflow.data.code_dataset_source import CodeDatasetSource
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        # MLflow has no source type for tfds:// and refuses it as an address; it shows this one as it stands.
+        origin = CodeDatasetSource({"mlflow.source.name": entry["source"], "version": entry["version"]})
+        dataset = Dataset(entry["name"], entry["digest"][: limits.MAX_DIGEST_LENGTH], "code", origin.to_json())
+        tags = [InputTag("mlflow.data.context", entry["context"]), InputTag("version", entry["version"])]
+        self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+
+
+def _batches(reads: Iterator[Read]) -> Iterator[Batch]:
+    """Gathers the points of consecutive entries, as many as MLflow takes in one call."""
+    points: list[Point] = []
+    end = 0
+    for read in reads:
+        more = entries.points(read.entry)
+        if points and (not more or len(points) + len(more) > limits.MAX_METRICS):
+            yield Batch(points, None, end)
+            points = []
+        if more:
+            points = points + more
+            end = read.end
+        else:
+            yield Batch([], read.entry, read.end)
+    if points:
+        yield Batch(points, None, end)

@@ -1,0 +1,77 @@
+"""Files on their way to MLflow, kept beside the journal until they have been sent.
+
+Each has a folder of its own, `spool/<unique>/`, whose name identifies it for ever: a model that was sent twice is found
+again by it. A file is on the disk itself before the journal names it, so that one that is missing has been sent.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from kerasdl.tracking.entries import Entry
+
+
+class Spool:
+    """The files of one run.
+
+    Args:
+        folder: the folder of the run's journal; it exists.
+    """
+
+    def __init__(self, folder: Path):
+        self._path = folder.absolute() / "spool"
+
+    def add(self, name: str, write: Callable[[Path], None]) -> Path:
+        """Keeps what `write` makes at the path it is given, a file or a folder, and returns that path.
+
+        Raises:
+            OSError: the disk is full or can't be written; nothing is left behind then.
+        """
+        folder = self._path / uuid.uuid4().hex
+        path = folder / name
+        try:
+            folder.mkdir(parents=True)
+            write(path)
+            _sync(folder)
+            _sync_one(self._path)
+            _sync_one(self._path.parent)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return path
+
+    def locate(self, entry: Entry) -> Path:
+        """Returns where the spooled file of an entry is, also if the run's folder has been moved."""
+        folder, name = Path(entry["path"]).parts[-2:]
+        return self._path / folder / name
+
+    def remove(self, entry: Entry) -> None:
+        """Deletes the file of an entry that has been sent."""
+        shutil.rmtree(self.locate(entry).parent, ignore_errors=True)  # what resists goes when a journal is opened
+
+    def remove_all_but(self, waiting: Iterable[Entry]) -> None:
+        """Deletes what no entry in `waiting` names: it was sent, or its writing was interrupted by a kill."""
+        if not self._path.is_dir():
+            return
+        named = {self.locate(entry).parent for entry in waiting if entry.get("spooled")}
+        for folder in self._path.iterdir():
+            if folder not in named:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Brings a folder and all that is in it to the disk itself."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _sync_one(Path(parent, name))
+        _sync_one(Path(parent))
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

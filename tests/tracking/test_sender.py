@@ -1,0 +1,137 @@
+"""What is sent in which calls, with a client that only takes notes."""
+
+from pathlib import Path
+
+import pytest
+
+from kerasdl.runs import RunFolder
+from kerasdl.tracking import entries
+from kerasdl.tracking.journal import Journal
+from kerasdl.tracking.sender import Sender
+from kerasdl.tracking.spool import Spool
+
+
+class Client:
+    """Takes notes of batches; refuses metrics called "bad" for good, and everything while `away`."""
+
+    def __init__(self):
+        self.batches = []
+        self.artifacts = []
+        self.away = False
+
+    def log_batch(self, run_id, metrics=(), params=(), tags=()):
+        if self.away:
+            raise ConnectionError("away")
+        if any(metric.key == "bad" for metric in metrics):
+            raise ValueError("invalid name")
+        self.batches.append([(item.key, getattr(item, "step", None)) for item in (*metrics, *params, *tags)])
+
+    def log_artifact(self, run_id, path, folder):
+        self.artifacts.append((Path(path).read_text(), folder))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = RunFolder.new(tmp_path, {}, "hash")
+    folder.create()
+    return folder
+
+
+@pytest.fixture
+def journal(folder):
+    return Journal(folder.tracking)
+
+
+@pytest.fixture
+def sender(folder, journal):
+    sender = Sender(None, folder, journal, experiment="e")
+    sender._client, sender.run_id = Client(), "run"
+    return sender
+
+
+def append_metrics(journal, steps, key="loss"):
+    for step in steps:
+        journal.append(entries.metrics([(key, 0.5)], step, 0))
+
+
+def test_metrics_gather_and_keep_their_place_among_the_rest(journal, sender):
+    append_metrics(journal, range(2500))
+    journal.append(entries.params({"seed": "0"}))
+    append_metrics(journal, [2500])
+    list(sender.send())
+    assert [len(batch) for batch in sender._client.batches] == [1000, 1000, 500, 1, 1]
+    assert sender._client.batches[3] == [("seed", None)]
+    assert [step for batch in sender._client.batches for key, step in batch if key == "loss"] == list(range(2501))
+    assert list(journal.unsent()[1]) == []
+
+
+def test_a_series_is_longer_than_a_call_takes(journal, sender):
+    journal.append(entries.series("rate", 10, [0.1] * 2500, 0))
+    list(sender.send())
+    assert [step for batch in sender._client.batches for _, step in batch] == list(range(10, 2510))
+    assert max(map(len, sender._client.batches)) == 1000
+
+
+def test_a_name_that_is_refused_costs_only_its_own_points(journal, sender):
+    append_metrics(journal, [1], "loss")
+    append_metrics(journal, [1], "bad")
+    append_metrics(journal, [2], "loss")
+    list(sender.send())
+    assert sender._client.batches == [[("loss", 1), ("loss", 2)]]
+    assert list(sender.failures) == ["metric bad"]
+    assert list(journal.unsent()[1]) == []
+
+
+def test_after_an_outage_sending_goes_on_where_it_stopped(journal, sender):
+    append_metrics(journal, range(1500))
+    sending = sender.send()
+    next(sending)
+    sender._client.away = True
+    with pytest.raises(ConnectionError):
+        next(sending)
+    sender._client.away = False
+    list(sender.send())
+    assert [step for batch in sender._client.batches for _, step in batch] == list(range(1500))
+    assert sender.failures == {}
+
+
+def test_a_damaged_line_at_the_end_is_not_waited_for(folder, journal, sender):
+    journal.append(entries.tags({"a": "b"}))
+    journal.close()
+    with open(folder.tracking / "journal", "ab") as file:
+        file.write(b"damaged\n")
+    journal = sender._journal = Journal(folder.tracking)
+    list(sender.send())
+    assert journal.sent == journal.end
+
+
+def test_a_spooled_file_goes_once_it_is_sent_and_is_not_missed_when_sent_again(folder, journal, sender):
+    spool = Spool(folder.tracking)
+    path = spool.add("note.txt", lambda path: path.write_text("hello"))
+    journal.append(entries.artifact(path, "notes", spooled=True))
+    list(sender.send())
+    assert not path.exists()
+    journal.mark_sent(0)  # as after a loss of power
+    list(sender.send())
+    assert sender._client.artifacts == [("hello", "notes")]
+    assert sender.failures == {}
+
+
+def test_only_files_that_wait_stay_in_the_spool(folder, journal):
+    spool = Spool(folder.tracking)
+    waiting = spool.add("a.txt", lambda path: path.write_text("a"))
+    orphan = spool.add("b.txt", lambda path: path.write_text("b"))
+    journal.append(entries.artifact(waiting, None, spooled=True))
+    spool.remove_all_but(read.entry for read in journal.unsent()[1])
+    assert waiting.exists()
+    assert not orphan.parent.exists()
+
+
+def test_a_file_that_can_not_be_written_leaves_nothing_in_the_spool(folder):
+    def fail(path):
+        path.write_text("half")
+        raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        Spool(folder.tracking).add("a.txt", fail)
+    assert list((folder.tracking / "spool").iterdir()) == []
