@@ -3,6 +3,7 @@
 Each round runs every program once, in turn, in a fresh process, so that a slow moment of the machine hits all alike.
 The first epoch, which compiles, is left out of the throughput; the start is measured from starting the process to the
 end of the first training step, on prepared data. Medians over the rounds, and what they are relative to plain Keras.
+At the end of a round kerasdl's run is prolonged by an epoch, to see how long a resume takes to its first step.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kerasdl import runs
 from kerasdl.benchmarks import Measurement
 from kerasdl.errors import UserError
 
@@ -33,12 +35,23 @@ class Program:
 
 @dataclass(frozen=True)
 class Sample:
-    """One program in one round: images/s, seconds to the first step, peak memory in bytes, test accuracy."""
+    """One program in one round.
+
+    Attributes:
+        images_per_second: in all epochs but the first.
+        start: seconds from starting the process to the end of its first training step.
+        memory: peak, in bytes.
+        accuracy: on the test split, in [0, 1].
+        stalled: share of the training time in which training stood still for checkpoints.
+        writing: share of the training time in which checkpoints were written beside it.
+    """
 
     images_per_second: float
     start: float
     memory: int
     accuracy: float
+    stalled: float = 0.0
+    writing: float = 0.0
 
 
 def programs(epochs: int, output_dir: str) -> list[Program]:
@@ -50,6 +63,14 @@ def programs(epochs: int, output_dir: str) -> list[Program]:
         for mode, name in (("memory", "PyTorch, tensors in memory"), ("loader", "PyTorch, DataLoader")):
             found.append(Program(name, ("kerasdl.benchmarks.torch_mnist", f"--mode={mode}", f"--epochs={epochs}")))
     return found
+
+
+def resumption(output_dir: str) -> Program:
+    """Returns what prolongs the newest run of `output_dir` by an epoch."""
+    newest = next(runs.folders(output_dir))
+    epochs = newest.record.config["trainer"]["epochs"] + 1
+    overrides = (f"resume={newest.id}", f"trainer.epochs={epochs}", f"paths.output_dir={output_dir}")
+    return Program("kerasdl, resumed", ("kerasdl.benchmarks.ours", *overrides))
 
 
 def measure(program: Program) -> Sample:
@@ -64,7 +85,15 @@ def measure(program: Program) -> Sample:
         raise UserError(f"{program.name} failed ({' '.join(program.command)}): {process.stderr.strip()[-600:]}")
     got = Measurement.read(process.stdout)
     warm = got.epoch_seconds[1:]
-    return Sample(IMAGES * len(warm) / sum(warm), got.first_step_at - start, got.peak_memory, got.test_accuracy)
+    training = sum(got.epoch_seconds)
+    return Sample(
+        images_per_second=IMAGES * len(warm) / sum(warm),
+        start=got.first_step_at - start,
+        memory=got.peak_memory,
+        accuracy=got.test_accuracy,
+        stalled=got.stalled_seconds / training,
+        writing=got.writing_seconds / training,
+    )
 
 
 def table(samples: dict[str, list[Sample]]) -> str:
@@ -87,6 +116,15 @@ def table(samples: dict[str, list[Sample]]) -> str:
     return "\n".join(lines)
 
 
+def checkpoint_lines(fresh: Sequence[Sample], resumed: Sequence[Sample]) -> str:
+    """Returns what checkpoints cost, and how a resumed run's start compares with a new one's, in two lines."""
+    return (
+        f"A checkpoint an epoch: training stood still for {100 * _median(fresh, 'stalled'):.2f} % of its time; "
+        f"a thread beside it wrote for {100 * _median(fresh, 'writing'):.2f} %.\n"
+        f"Resume: first step after {_median(resumed, 'start'):.1f} s, {_ratio(resumed, fresh, 'start')} of a new run's."
+    )
+
+
 def _median(samples: Sequence[Sample], field: str) -> float:
     return statistics.median(getattr(sample, field) for sample in samples)
 
@@ -103,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.rounds < 1 or options.epochs < 2:
         parser.error("--rounds must be >= 1 and --epochs >= 2")
     samples: dict[str, list[Sample]] = {}
+    resumed: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="kerasdl-benchmark-") as folder:
         compared = programs(options.epochs, folder)
         print("warming up: preparing the data", flush=True)
@@ -113,10 +152,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 samples.setdefault(program.name, []).append(sample)
                 speed = f"{sample.images_per_second:,.0f} images/s, first step after {sample.start:.1f} s"
                 print(f"round {number + 1}/{options.rounds}  {program.name}: {speed}", flush=True)
+            resumed.append(measure(resumption(folder)))
     print(
         f"\n{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}\n"
     )
     print(table(samples))
+    print(f"\n{checkpoint_lines(samples['kerasdl'], resumed)}")
 
 
 if __name__ == "__main__":

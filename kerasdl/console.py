@@ -4,6 +4,7 @@ Where the output is no terminal (a log file, a pipe), the bar is left out and th
 """
 
 import math
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kerasdl.config.schema import Paths
 
 if TYPE_CHECKING:
     from kerasdl.experiment import Experiment, Result
@@ -48,6 +51,10 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def begin(self, step: int) -> None:
+        """Training begins, or goes on, at `step`."""
+        self._progress.update(self._bar, completed=step)
+
     def on_call(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         speed = f"{metrics['images_per_second']:,.0f} images/s"
         text = f"{_metrics(metrics)}  {speed}"
@@ -55,6 +62,12 @@ class Display:
 
     def on_interval(self, step: int, metrics: Mapping[str, float], learning_rates: object) -> None:
         """The bar already shows more than an interval's metrics."""
+
+    def on_validation(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._console.print(f"{' ' * len(self._label(0))}  {_metrics(metrics)}  at step {step}")
+
+    def on_rollback(self, step: int, attempt: int) -> None:
+        self._progress.update(self._bar, completed=step)
 
     def on_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
         speed = f"{metrics['images_per_second']:,.0f} images/s  {metrics['seconds']:.1f} s"
@@ -80,6 +93,7 @@ def announce(experiment: "Experiment") -> None:
             "optimizer": f"{_name(optimizer)}, {rate}, batch {config.data.batch_size}",
             "device": f"{experiment.runtime.name}, {precision}",
             "results": experiment.tracker.describe(),
+            **({"resumes": f"run {experiment.folder.id}"} if experiment.is_resumed else {}),
         }
     )
 
@@ -90,14 +104,23 @@ def conclude(experiment: "Experiment", result: "Result") -> None:
     if result.status == "KILLED":
         epochs = len(result.history.get("loss", []))
         whole = "epoch" if epochs == 1 else "epochs"
-        rows["stopped"] = f"by Ctrl-C after {epochs} full {whole}; what there is has been kept"
+        cause = "Ctrl-C" if result.interrupted == "SIGINT" else result.interrupted
+        rows["stopped"] = f"by {cause} after {epochs} full {whole}"
+        rows["go on"] = _resume_command(experiment, result.resume_id)
     elif experiment.data.test is not None:
         rows["test"] = _test_row(result.metrics, experiment.data.test.size)
+    rows["weights"] = f"{result.weights} (fingerprint of their bits)"
     rows["time"] = duration(result.seconds)
     if result.run_id:
         rows["run"] = result.run_id
         rows["browse"] = experiment.tracker.ui_command()
     _rows(rows)
+
+
+def _resume_command(experiment: "Experiment", run: str) -> str:
+    output_dir = experiment.config.paths.output_dir
+    place = [] if output_dir == Paths.output_dir else [f"paths.output_dir={output_dir}"]
+    return shlex.join(["python", "-m", "kerasdl.train", f"resume={run}", *place])
 
 
 def say(line: str) -> None:

@@ -4,22 +4,24 @@
     result = run(compose(["model=cnn", "data=mnist"]))
 
 Everything that can be refused is refused first, in the order of its cost; then data, model, training, the one look at
-the test split, and what is kept. The command line and a notebook make the same call.
+the test split, and what is kept. The command line and a notebook make the same call. `resume=` lets a run go on where
+a checkpoint of it stands, with nothing else changed.
 """
 
+import contextlib
 import traceback
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from kerasdl import console, data, record, tracking
+from kerasdl import console, data, record, runs, tracking
+from kerasdl.assembly import build_task, build_trainer
 from kerasdl.config.checks import check
 from kerasdl.config.identity import config_hash
-from kerasdl.config.instantiate import instantiate
 from kerasdl.errors import TrackingError
 from kerasdl.training import runtime
+from kerasdl.training.interrupts import Interrupts
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from kerasdl.data import Data
     from kerasdl.tracking import Tracker
     from kerasdl.training.task import Task
-    from kerasdl.training.trainer import History, Trainer
+    from kerasdl.training.trainer import Trainer
+
+# How long the end of a run that a signal stopped waits for a tracking server that is away: the next signal kills.
+_PATIENCE_AFTER_SIGNAL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Experiment:
         task: network, optimizer and what a step computes.
         runtime: device, XLA, determinism.
         tracker: where results go.
+        folder: the run's folder on this machine, with its checkpoints.
+        is_resumed: whether the run goes on; else it is a new one.
         config_hash: identity of what decides the result.
     """
 
@@ -48,6 +55,8 @@ class Experiment:
     task: "Task"
     runtime: runtime.Runtime
     tracker: "Tracker"
+    folder: runs.RunFolder
+    is_resumed: bool
     config_hash: str
 
 
@@ -56,30 +65,36 @@ class Result:
     """What an experiment gave.
 
     Attributes:
-        status: `FINISHED`, or `KILLED` after Ctrl-C.
+        status: `FINISHED`, or `KILLED` after a signal.
+        interrupted: the signal that stopped it, `SIGINT` (Ctrl-C) or `SIGTERM`, or None.
         metrics: the last epoch's metrics (`loss`, `val_accuracy`, ...) and the test's (`test_loss`, ...).
         history: for each metric its value in each epoch.
         model: from raw uint8 images (n, height, width, channels) to class probabilities (n, classes).
+        weights: 16 hexadecimal digits that name the bits of its weights.
         run_id: the MLflow run's id; None with `tracking=none`.
+        resume_id: what `resume=` takes to continue or prolong the run.
         config_hash: identity of what decided the result.
         seconds: how long it took, data and model included.
         first_step_at: time (seconds since 1970) at which the first training step was done.
-        tracking_error: what couldn't be written to MLflow, in a line; None if all was.
+        problems: what couldn't be kept (a checkpoint, something that MLflow didn't take), a line each.
     """
 
     status: str
+    interrupted: str | None
     metrics: dict[str, float]
     history: dict[str, list[float]]
     model: "keras.Model"
+    weights: str
     run_id: str | None
+    resume_id: str
     config_hash: str
     seconds: float
     first_step_at: float
-    tracking_error: str | None = None
+    problems: tuple[str, ...] = ()
 
 
 def run(config: DictConfig) -> Result:
-    """Runs the experiment that `config` describes.
+    """Runs the experiment that `config` describes, or goes on with the run that `config.resume` names.
 
     Args:
         config: a composed configuration, from the command line or `kerasdl.compose`.
@@ -89,129 +104,131 @@ def run(config: DictConfig) -> Result:
     """
     watch = console.Stopwatch()
     check(config)
-    tracker = tracking.create(config)
-    tracker.check()
-    data.check(config.data)
-    with runtime.precision_and_device(config.trainer) as settings:
-        examples = data.load(config.data, config.seed, config.paths.cache_dir, console.say)
-        task = build_task(config, examples)
-        experiment = Experiment(config, examples, task, settings, tracker, config_hash(config))
-        console.announce(experiment)
-        try:
+    resumed = runs.choose(config)
+    folder = resumed or record.new_folder(config)
+    try:
+        tracker = tracking.create(config)
+        _check(tracker, config, may_wait=resumed is not None)
+        data.check(config.data)
+        with runtime.precision_and_device(config.trainer) as settings:
+            examples = data.load(config.data, config.seed, config.paths.cache_dir, console.say)
+            task = build_task(config, examples)
+            experiment = Experiment(
+                config, examples, task, settings, tracker, folder, resumed is not None, config_hash(config)
+            )
+            record.check_circumstances(experiment)
+            console.announce(experiment)
             result = _train_and_test(experiment, watch)
-        except BaseException as error:
-            _give_up(tracker, error)
-            raise
-    # The result is shown and returned even if MLflow can't take the last of it.
-    console.conclude(experiment, result)
+        return _finish(experiment, result)
+    finally:
+        folder.unlock()
+
+
+def _check(tracker: "Tracker", config: DictConfig, may_wait: bool) -> None:
+    """Raises TrackingError if results can't be kept; a run that goes on may wait for a server that is away."""
     try:
-        tracker.finish(result.status)
+        tracker.check()
     except TrackingError as error:
+        if not (may_wait and tracking.locate(config).is_server):
+            raise
         console.warn(str(error))
-        return replace(result, tracking_error=str(error))
-    return result
-
-
-def _give_up(tracker: "Tracker", error: BaseException) -> None:
-    """Ends the run of an experiment that `error` ended; a failure of MLflow must not hide that one."""
-    status = "FAILED" if isinstance(error, Exception) else "KILLED"
-    try:
-        tracker.finish(status, "".join(traceback.format_exception(error)) if status == "FAILED" else None)
-    except TrackingError as failure:
-        if failure is not error:
-            console.warn(str(failure))
-
-
-def build_task(config: DictConfig, examples: "Data") -> "Task":
-    """Builds the network for the data's shape, its optimizer, and the task that trains it."""
-    import keras
-
-    from kerasdl.data.preprocessing import normalization
-    from kerasdl.models.seeding import seeded
-
-    info = examples.info
-    with seeded(config.seed) as seed_layers:
-        model = instantiate(config.model, "model", input_shape=info.image_shape, classes=info.classes)
-        seed_layers(model)
-    optimizer = instantiate(config.optimizer, "optimizer")
-    if config.trainer.precision == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(model.trainable_variables)
-    return instantiate(
-        config.task,
-        "task",
-        model=model,
-        optimizer=optimizer,
-        normalization=normalization(config.data.normalization, info.image_shape[-1]),
-        classes=info.classes,
-        class_counts=examples.train.class_counts,
-    )
 
 
 def _train_and_test(experiment: Experiment, watch: console.Stopwatch) -> Result:
-    config, task, tracker = experiment.config, experiment.task, experiment.tracker
+    config, tracker = experiment.config, experiment.tracker
     display = console.Display(config.trainer.epochs, experiment.data.train.steps)
     profile = record.profile_folder(config)
     trainer = build_trainer(experiment, [display, tracking.TrackingListener(tracker)], profile)
-    record.begin(experiment)
-    try:
-        with display, runtime.numerics_checked(config.trainer.check_numerics):
-            history = trainer.fit()
-    finally:
-        record.history(tracker, trainer.history)
-        record.profile(tracker, profile)
+    step = trainer.begin()
+    with Interrupts() as interrupts:
+        record.begin(experiment, step, trainer.rollbacks)
+        display.begin(step)
+        try:
+            try:
+                with display, runtime.numerics_checked(config.trainer.check_numerics):
+                    trainer.fit(interrupts)
+            finally:
+                if interrupts.requested != "SIGTERM":  # who is preempted has no time for pictures
+                    record.history(tracker, trainer.history)
+                record.profile(tracker, profile)
+            return _conclude(experiment, trainer, interrupts, watch)
+        except BaseException as error:
+            _give_up(experiment, error)
+            raise
+
+
+def _conclude(experiment: Experiment, trainer: "Trainer", interrupts: Interrupts, watch: console.Stopwatch) -> Result:
+    """Tests and keeps the trained model, unless a signal stopped it: then the run waits to be resumed."""
+    config, history = experiment.config, trainer.history
     metrics = {name: values[-1] for name, values in history.epochs.items()}
-    if not history.interrupted:
-        metrics |= _test(experiment, history)
-    model = task.serving_model()
-    if config.tracking.log_model:
-        record.model(tracker, model, experiment.data)
+    if not interrupts.requested:
+        metrics |= _test(experiment, len(history.losses), interrupts)
+    model = experiment.task.serving_model()
+    weights = record.weights(experiment)
+    if config.tracking.log_model and not interrupts.requested:
+        record.model(experiment.tracker, model, experiment.data, len(history.losses))
     return Result(
-        status="KILLED" if history.interrupted else "FINISHED",
+        status="KILLED" if interrupts.requested else "FINISHED",
+        interrupted=interrupts.requested,
         metrics=metrics,
         history=history.epochs,
         model=model,
-        run_id=tracker.run_id,
+        weights=weights,
+        run_id=experiment.tracker.run_id,
+        resume_id=experiment.folder.id,
         config_hash=experiment.config_hash,
         seconds=watch.seconds(),
         first_step_at=history.first_step_at,
+        problems=record.checkpoint_problems(experiment.folder, trainer.checkpoint_error),
     )
 
 
-def _test(experiment: Experiment, history: "History") -> dict[str, float]:
-    """The one look at the test split, if there is one."""
+def _test(experiment: Experiment, step: int, interrupts: Interrupts) -> dict[str, float]:
+    """The one look at the test split, if there is one; nothing if a signal comes first."""
     from kerasdl.training.loop import EvaluationLoop
 
     split, task = experiment.data.test, experiment.task
     if split is None:
         return {}
-    sums = EvaluationLoop(task, split, experiment.runtime.jit).run()
+    try:
+        sums = EvaluationLoop(task, split, experiment.runtime.jit).run(stop=lambda: bool(interrupts.requested))
+    except KeyboardInterrupt:
+        return {}
     metrics = {f"test_{name}": value for name, value in task.results(sums).items()}
-    experiment.tracker.metrics(metrics, len(history.losses))
+    experiment.tracker.metrics(metrics, step)
     record.confusion(experiment.tracker, sums, experiment.data)
     return metrics
 
 
-def build_trainer(experiment: Experiment, listeners: list, profile: Path | None) -> "Trainer":
-    """Builds the trainer: compiled loops, schedule, augmentation, callbacks."""
-    from kerasdl.data.augmentation import Augmentation
-    from kerasdl.training.loop import EvaluationLoop, TrainingLoop
-    from kerasdl.training.profiling import Profiling
-    from kerasdl.training.trainer import Trainer
+def _finish(experiment: Experiment, result: Result) -> Result:
+    """Shows the result and ends the run; the result is returned even if MLflow can't take the last of it."""
+    console.conclude(experiment, result)
+    problems = list(result.problems)
+    try:
+        if result.interrupted:
+            experiment.tracker.finish(result.status, patience=_PATIENCE_AFTER_SIGNAL_SECONDS)
+        else:
+            experiment.tracker.finish(result.status)
+    except TrackingError as error:
+        problems.append(str(error))
+    # Last: a process that is killed before leaves a run that `resume=auto` goes on with.
+    try:
+        experiment.folder.update(status=result.status)
+    except OSError as error:
+        problems.append(f"{experiment.folder.path} can't be written: {error.strerror or error}. Make room there.")
+    for problem in problems:
+        console.warn(problem)
+    return replace(result, problems=tuple(problems))
 
-    config, task, examples, jit = experiment.config, experiment.task, experiment.data, experiment.runtime.jit
-    steps, epochs = examples.train.steps, config.trainer.epochs
-    schedule = instantiate(config.schedule, "schedule", steps_per_epoch=steps, total_steps=steps * epochs)
-    augmentation = Augmentation(config.data.augmentation) or None
-    return Trainer(
-        task=task,
-        loop=TrainingLoop(task, examples.train, schedule, augmentation, config.seed, jit),
-        train=examples.train,
-        validation=EvaluationLoop(task, examples.validation, jit) if examples.validation else None,
-        callbacks=[instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node],
-        epochs=epochs,
-        steps_per_call=config.trainer.steps_per_call,
-        interval=config.tracking.interval,
-        profiling=Profiling(config.trainer.profile, profile),
-        listeners=listeners,
-    )
+
+def _give_up(experiment: Experiment, error: BaseException) -> None:
+    """Ends the run of an experiment that `error` ended; failures of MLflow or of the disk must not hide that one."""
+    status = "FAILED" if isinstance(error, Exception) else "KILLED"
+    with contextlib.suppress(OSError):
+        experiment.folder.update(status=status)
+    try:
+        trace = "".join(traceback.format_exception(error)) if status == "FAILED" else None
+        experiment.tracker.finish(status, trace)
+    except TrackingError as failure:
+        if failure is not error:
+            console.warn(str(failure))

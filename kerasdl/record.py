@@ -1,12 +1,17 @@
 """What is kept of an experiment: its configuration, data, curves, pictures and model, given to the tracker."""
 
+import importlib.metadata
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kerasdl.config.identity import config_hash
 from kerasdl.console import say, warn
+from kerasdl.errors import ResumeError
+from kerasdl.runs import RunFolder
+from kerasdl.tracking import environment, secrets
 
 if TYPE_CHECKING:
     import keras
@@ -20,15 +25,59 @@ if TYPE_CHECKING:
 _NOT_CURVES = ("images_per_second", "seconds")
 
 
-def begin(experiment: "Experiment") -> None:
-    """Begins the run, with what is known before training."""
+def new_folder(config: DictConfig) -> RunFolder:
+    """Names the folder of a new run; it is made when the run begins."""
+    return RunFolder.new(config.paths.output_dir, _containers(config), config_hash(config))
+
+
+def check_circumstances(experiment: "Experiment") -> None:
+    """Warns if a run goes on under other circumstances than it began under, which may change its result.
+
+    Raises:
+        ResumeError: its data is another.
+    """
+    config, saved = experiment.config, experiment.folder.record.config
+    before, now = experiment.folder.record.environment, _environment(experiment)
+    changed = [f"{name} was {before[name]}, is {now[name]}" for name in before if before[name] != now[name]]
+    if before and before["data"] != now["data"]:
+        raise ResumeError(
+            f"run {experiment.folder.id} was trained on other data: {'; '.join(changed)}. "
+            "Name the same data.data_dir, or start a new run with resume=never."
+        )
+    if config.trainer.epochs != saved["trainer"]["epochs"] and config.schedule.get("length", 0) is None:
+        warn(
+            f"the schedule's length follows trainer.epochs, which was {saved['trainer']['epochs']}: the learning rate "
+            f"goes on as in a run of {config.trainer.epochs} epochs from the start."
+        )
+    if changed:
+        warn(f"the result may differ in its last bits from that of an uninterrupted run: {'; '.join(changed)}.")
+
+
+def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
+    """Begins the run, with what is known before training, or goes on with it at `step`."""
     config, info, tracker = experiment.config, experiment.data.info, experiment.tracker
-    params: Any = OmegaConf.to_container(config, resolve=True)
+    containers = _containers(config)
+    if not experiment.is_resumed:
+        experiment.folder.create()
+    experiment.folder.update(
+        status="RUNNING",
+        config=containers,
+        config_hash=experiment.config_hash,
+        environment=experiment.folder.record.environment or _environment(experiment),
+    )
+    params = dict(containers)
     params["parameters"] = experiment.task.model.count_params()
     params["device"] = experiment.runtime.name
     params["deterministic"] = experiment.runtime.deterministic
     tags = {"kerasdl.config_hash": experiment.config_hash, "kerasdl.data": experiment.data.describe()}
-    tracker.start(config_yaml=OmegaConf.to_yaml(config, resolve=True), params=params, tags=tags)
+    tracker.start(
+        experiment.folder,
+        config_yaml=OmegaConf.to_yaml(config, resolve=True),
+        params=params,
+        tags=tags,
+        resumed_at=step if experiment.is_resumed else None,
+    )
+    tracker.attempt = rollbacks
     tracker.dataset(
         name=info.name,
         version=info.version,
@@ -76,8 +125,46 @@ def profile(tracker: "Tracker", folder: Path | None) -> None:
         warn("nothing was profiled: training ended before the first step of trainer.profile.")
 
 
-def model(tracker: "Tracker", serving: "keras.Model", data: "Data") -> None:
+def _containers(config: DictConfig) -> dict[str, Any]:
+    containers: Any = OmegaConf.to_container(config, resolve=True)
+    containers["paths"]["output_dir"] = str(Path(config.paths.output_dir).expanduser().absolute())
+    containers["tracking"]["uri"] = config.tracking.uri and secrets.hide(config.tracking.uri)
+    return containers
+
+
+def _environment(experiment: "Experiment") -> dict[str, str]:
+    """Returns what equal bits depend on, beside the configuration."""
+    packages = ("tensorflow", "keras", "numpy")
+    return {
+        **{package: importlib.metadata.version(package) for package in packages},
+        "processor": environment.cpu_model(),
+        "device": experiment.runtime.name,
+        "deterministic": str(experiment.runtime.deterministic).lower(),
+        "data": experiment.data.info.fingerprint,
+    }
+
+
+def weights(experiment: "Experiment") -> str:
+    """Keeps the fingerprint of the weights, and returns it."""
+    from kerasdl.models.fingerprint import fingerprint
+
+    digits = fingerprint(experiment.task.model)
+    experiment.tracker.tags({"kerasdl.weights": digits})
+    return digits
+
+
+def checkpoint_problems(folder: RunFolder, error: OSError | None) -> tuple[str, ...]:
+    """Returns a line if the last checkpoint couldn't be written."""
+    if error is None:
+        return ()
+    return (
+        f"the last checkpoint couldn't be written to {folder.checkpoints} ({error.strerror or error}), so run "
+        f"{folder.id} can be continued or prolonged from an earlier one only. Make room there.",
+    )
+
+
+def model(tracker: "Tracker", serving: "keras.Model", data: "Data", step: int) -> None:
     """Keeps the model that takes raw images, with two of them as its example."""
     split = data.test or data.train
     images, _ = split.batch(split.epoch(0), 0)
-    tracker.model(serving, images[:2].numpy())
+    tracker.model(serving, images[:2].numpy(), step)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasdl.benchmark import Sample, main, table
+from kerasdl.benchmark import Sample, checkpoint_lines, main, table
 from kerasdl.benchmarks import Measurement
 
 
@@ -12,6 +12,14 @@ def test_the_table_gives_medians_and_ratios_to_the_first_program():
     rows = table({"plain": base, "ours": other}).splitlines()
     assert rows[2] == "| plain | 9,000 (8,000 to 10,000) | 1.00 | 7.0 | 1.00 | 1,050 MB | 1.00 | 97.50 % |"
     assert rows[3] == "| ours | 13,500 (9,000 to 18,000) | 1.50 | 3.5 | 0.50 | 525 MB | 0.50 | 97.00 % |"
+
+
+def test_the_cost_of_checkpoints_is_told():
+    fresh = [Sample(1.0, 5.0, 1, 0.9, stalled=0.001, writing=0.004)]
+    lines = checkpoint_lines(fresh, [Sample(1.0, 5.5, 1, 0.9)])
+    assert "stood still for 0.10 % of its time" in lines
+    assert "wrote for 0.40 %" in lines
+    assert lines.endswith("first step after 5.5 s, 1.10 of a new run's.")
 
 
 def test_a_measurement_is_the_last_line_of_what_a_program_prints(capsys):
@@ -33,3 +41,4 @@ def test_one_round_of_the_real_comparison(capsys):
     shown = capsys.readouterr().out
     assert "| Keras fit over tf.data |" in shown
     assert "| kerasdl |" in shown
+    assert "Resume: first step after" in shown

@@ -19,12 +19,16 @@ class Measurement:
         epoch_seconds: wall time of each epoch's training, evaluation left out.
         test_accuracy: after the last epoch, in [0, 1].
         peak_memory: largest resident set, in bytes.
+        stalled_seconds: how long training stood still for checkpoints.
+        writing_seconds: how long a thread beside it wrote them.
     """
 
     first_step_at: float
     epoch_seconds: list[float]
     test_accuracy: float
     peak_memory: int
+    stalled_seconds: float = 0.0
+    writing_seconds: float = 0.0
 
     def report(self) -> None:
         """Prints it as the last line of the output, for `read`."""

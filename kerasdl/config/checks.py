@@ -15,6 +15,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from kerasdl.config.cadence import cadence
 from kerasdl.config.explain import did_you_mean, explain
 from kerasdl.config.instantiate import check_target
 from kerasdl.errors import ConfigError
@@ -25,6 +26,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "task.loss": ("cross_entropy", "mean_squared_error"),
     "trainer.precision": ("float32", "mixed_bfloat16", "mixed_float16"),
     "trainer.device": ("auto", "cpu", "gpu"),
+    "trainer.on_nan": ("stop", "rollback"),
     "tracking.backend": ("mlflow", "none"),
 }
 # A number's range: (low, high, low allowed, high allowed); a list's range holds for each of its elements.
@@ -71,6 +73,9 @@ _RANGES: dict[str, tuple[float, float | None, bool, bool]] = {
     "task.label_smoothing": _SHARE,
     "trainer.epochs": _AT_LEAST_1,
     "trainer.threads": _AT_LEAST_1,
+    "trainer.checkpoint.keep": _AT_LEAST_1,
+    "trainer.rollback.factor": (0, 1, False, False),
+    "trainer.rollback.limit": _AT_LEAST_1,
     "tracking.interval": _AT_LEAST_1,
 }
 
@@ -98,8 +103,14 @@ def check(config: DictConfig) -> None:
     _check_validation(tree)
     _check_contradictions(tree)
     _check_callbacks(tree)
+    _check_checkpoints(tree)
     for where, target in _targets(tree):
         check_target(target, where)
+
+
+def can_be_run_id(resume: str) -> bool:
+    """Returns whether `resume` can be a run's id or name, or the beginning of one."""
+    return resume not in ("never", "auto") and re.fullmatch(r"[\w-]{4,}", resume) is not None
 
 
 def _check_added(node: DictConfig, where: str = "") -> None:
@@ -170,9 +181,28 @@ def _check_contradictions(tree: dict) -> None:
         raise ConfigError(f"paths.output_dir must be a folder. Received: {output}, which is a file.")
 
 
+def _check_checkpoints(tree: dict) -> None:
+    trainer, resume = tree["trainer"], tree["resume"]
+    every = cadence(trainer["checkpoint"]["every"], "trainer.checkpoint.every")
+    validate_every = cadence(trainer["validate_every"], "trainer.validate_every", ("steps", "epochs"))
+    if validate_every and not _select(tree, "data.validation"):
+        raise ConfigError(
+            "trainer.validate_every needs a validation split, but data.validation is 0. "
+            "Keep some for validation, e.g. data.validation=0.1"
+        )
+    if trainer["on_nan"] == "rollback" and every is None:
+        raise ConfigError(
+            "trainer.on_nan=rollback goes back to a checkpoint, but trainer.checkpoint.every is null. "
+            "Set it, e.g. trainer.checkpoint.every=1epochs"
+        )
+    best = trainer["checkpoint"]["best"]
+    if best not in (None, "auto"):
+        _check_metric(tree, str(best), "trainer.checkpoint.best")
+    if resume not in ("never", "auto") and not can_be_run_id(str(resume)):
+        raise ConfigError(f"resume must be never, auto or a run's id. Received: {resume}.")
+
+
 def _check_callbacks(tree: dict) -> None:
-    metrics = ["loss", *tree["task"].get("metrics", [])]
-    known = {"learning_rate", *metrics, *(f"val_{name}" for name in metrics)}
     for name, callback in tree["callbacks"].items():
         if callback is None:
             continue
@@ -181,13 +211,19 @@ def _check_callbacks(tree: dict) -> None:
         if callback["_target_"] == "keras.callbacks.TensorBoard" and importlib.util.find_spec("tensorboard") is None:
             raise ConfigError(f"callbacks.{name} needs TensorBoard. Install it: pip install tensorboard")
         monitor = str(callback.get("monitor", "loss"))
-        if monitor.startswith("val_") and not _select(tree, "data.validation"):
-            raise ConfigError(
-                f"callbacks.{name}.monitor is {monitor}, but data.validation is 0. "
-                "Keep some for validation, e.g. data.validation=0.1"
-            )
-        if monitor not in known and "metrics" in tree["task"]:
-            raise ConfigError(f"callbacks.{name}.monitor: no metric {monitor!r}.{did_you_mean(monitor, known)}")
+        _check_metric(tree, monitor, f"callbacks.{name}.monitor")
+
+
+def _check_metric(tree: dict, metric: str, key: str) -> None:
+    """Raises ConfigError if an epoch won't have that metric."""
+    if metric.startswith("val_") and not _select(tree, "data.validation"):
+        raise ConfigError(
+            f"{key} is {metric}, but data.validation is 0. Keep some for validation, e.g. data.validation=0.1"
+        )
+    metrics = ["loss", *tree["task"].get("metrics", [])]
+    known = {"learning_rate", *metrics, *(f"val_{name}" for name in metrics)}
+    if metric not in known and "metrics" in tree["task"]:
+        raise ConfigError(f"{key}: no metric {metric!r}.{did_you_mean(metric, known)}")
 
 
 def _targets(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:

@@ -40,10 +40,14 @@ def quoted(overrides: Sequence[str]) -> list[str]:
     return ["debug='nan'" if override == "debug=nan" else override for override in overrides]
 
 
+def groups(folder: Path | None = None) -> list[str]:
+    """Returns the names of the configuration's groups: the folders of conf/ but `base`."""
+    return sorted(path.name for path in (folder or conf_dir()).iterdir() if path.is_dir() and path.name != "base")
+
+
 def _groups() -> str:
     """Returns a line for each group of conf/ with its options, for `--help`."""
-    folders = sorted(folder for folder in conf_dir().iterdir() if folder.is_dir() and folder.name != "base")
-    options = {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+    options = {name: sorted(file.stem for file in (conf_dir() / name).glob("*.yaml")) for name in groups()}
     return "\n".join(f"{name}: {', '.join(known)}" for name, known in options.items())
 
 
@@ -59,12 +63,15 @@ def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) ->
 
     Raises:
         ConfigError: an unknown key or option, or a wrong type.
+        ResumeError: `resume=<run id>` names no run that is here.
     """
     import hydra
 
     from kerasdl.config.explain import as_config_error
+    from kerasdl.runs import with_saved_configuration
 
     register()
     folder = Path(conf).resolve() if conf else conf_dir()
     with hydra.initialize_config_dir(str(folder), version_base="1.3"), as_config_error():
-        return hydra.compose("train", overrides=quoted(overrides))
+        config = hydra.compose("train", overrides=quoted(overrides))
+    return with_saved_configuration(config, overrides, groups(folder))

@@ -1,18 +1,19 @@
 """What decides a result, as one hash: two runs with the same identity on the same machine give the same bits.
 
-Where a run is logged, how it is shown, where its data is kept and how many steps one compiled call takes change
-nothing in the result, so they are left out. Resume and sweeps find earlier work by this hash.
+Where a run is logged, how it is shown, where its data is kept, how many steps one compiled call takes and how often
+the state is saved change nothing in the result, so they are left out. Resume and sweeps find earlier work by this hash.
 """
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 _NOT_DECIDING = {
     "data": {"data_dir", "manual_dir"},
-    "trainer": {"steps_per_call", "check_numerics", "profile"},
+    "trainer": {"steps_per_call", "check_numerics", "profile", "checkpoint"},
 }
 
 
@@ -35,3 +36,13 @@ def config_hash(config: DictConfig) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of what decides the result."""
     text = json.dumps(deciding(config), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields (key, value before, value now) for each key in which two results of `deciding` differ."""
+    for key in sorted({*before, *now}):
+        old, new, path = before.get(key), now.get(key), f"{where}{key}"
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from differences(old, new, f"{path}.")
+        elif old != new or type(old) is not type(new):
+            yield path, old, new

@@ -98,6 +98,19 @@ class Classification(Task):
 
 
 @dataclass
+class Checkpoint:
+    every: str | None = "1epochs"
+    keep: int = 2
+    best: str | None = "auto"
+
+
+@dataclass
+class Rollback:
+    factor: float = 0.5
+    limit: int = 3
+
+
+@dataclass
 class Trainer:
     epochs: int = 10
     steps_per_call: Any = "auto"
@@ -108,6 +121,10 @@ class Trainer:
     threads: int | None = None
     check_numerics: bool = False
     profile: list[int] | None = None
+    validate_every: str | None = None
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    on_nan: str = "stop"
+    rollback: Rollback = field(default_factory=Rollback)
 
 
 @dataclass
@@ -146,3 +163,4 @@ class Config:
     tracking: Tracking = MISSING
     paths: Paths = field(default_factory=Paths)
     seed: int = 0
+    resume: str = "never"

@@ -1,5 +1,6 @@
 """Runs on this machine: a folder for each, with what it takes to continue it and to send what MLflow hasn't got yet."""
 
-from kerasdl.runs.folder import Record, RunFolder, find, folders
+from kerasdl.runs.choice import choose, with_saved_configuration
+from kerasdl.runs.folder import FINISHED, Record, RunFolder, find, folders
 
-__all__ = ["Record", "RunFolder", "find", "folders"]
+__all__ = ["FINISHED", "Record", "RunFolder", "choose", "find", "folders", "with_saved_configuration"]

@@ -65,17 +65,19 @@ class RunFolder:
         self._lock = OwnedLock(path / "lock")
 
     @classmethod
-    def create(cls, output_dir: str | Path, config: dict[str, Any], config_hash: str) -> "RunFolder":
-        """Makes the folder of a new run and takes its lock."""
+    def new(cls, output_dir: str | Path, config: dict[str, Any], config_hash: str) -> "RunFolder":
+        """Names the folder of a new run; `create` makes it."""
         now = datetime.now()
         name = f"{now.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         record = Record(config, config_hash, "RUNNING", now.isoformat(timespec="microseconds"))
-        folder = cls(_runs(output_dir) / name, record)
-        folder.checkpoints.mkdir(parents=True)
-        folder.tracking.mkdir()
-        folder.lock()
-        folder.update()  # last: a folder without run.json is no run yet
-        return folder
+        return cls(_runs(output_dir) / name, record)
+
+    def create(self) -> None:
+        """Makes the folder and takes its lock."""
+        self.checkpoints.mkdir(parents=True)
+        self.tracking.mkdir()
+        self.lock()
+        self.update()  # last: a folder without run.json is no run yet
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":

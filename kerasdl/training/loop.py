@@ -2,11 +2,12 @@
 
 A `tf.while_loop` inside one `tf.function` gathers each batch from data that is already there, sets the learning rate,
 runs the task's step and adds up its statistics on the device. It stops by itself at the first loss that isn't finite.
-The number of steps is an argument, so calls of any length share one trace.
+The number of steps is an argument, so calls of any length share one trace. Sums go into a call and come out of it, in
+float64: every step is added to the same sum in the same order, however the steps are cut into calls.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,12 +23,12 @@ class Steps(NamedTuple):
     """What one call did.
 
     Attributes:
-        sums: the statistics of its steps, added.
+        totals: for each of the sums given, that sum with the statistics of its steps added.
         losses: float32 (steps,), each step's loss.
         learning_rates: float32 (steps,), the learning rate that each step used.
     """
 
-    sums: Sums
+    totals: tuple[Sums, ...]
     losses: np.ndarray
     learning_rates: np.ndarray
 
@@ -65,31 +66,47 @@ class TrainingLoop:
         self._train_step = tf.function(task.train_step, autograph=False, jit_compile=True) if jit else task.train_step
         self._call = tf.function(self._steps, autograph=False, reduce_retracing=True)
 
-    def run(self, handle: Any, first: int, count: int) -> Steps:
+    def run(self, handle: Any, first: int, count: int, *totals: Sums) -> Steps:
         """Runs `count` steps of an epoch, the first of which has the number `first` in it.
 
         It ends early behind the first step whose loss isn't finite, which is then the last of `losses`.
+
+        Args:
+            handle: the split's, for that epoch.
+            first: number of the first step.
+            count: number of steps.
+            totals: sums so far, float64, to which the steps are added; a single one of zeros if none is given.
         """
-        self._adopt_learning_rate()
-        done, sums, losses, rates = self._call(handle, tf.constant(first, tf.int64), tf.constant(count))
+        self.adopt_learning_rate()
+        totals = totals or (_zeros(self._task.shapes(training=True)),)
+        sums_so_far = tf.nest.map_structure(tf.constant, totals)
+        done, sums, losses, rates = self._call(handle, tf.constant(first, tf.int64), tf.constant(count), sums_so_far)
         done = int(done)
         self._set_rate = float(self._task.optimizer.learning_rate)
-        return Steps({name: value.numpy() for name, value in sums.items()}, losses.numpy()[:done], rates.numpy()[:done])
+        return Steps(tuple(map(_to_numpy, sums)), losses.numpy()[:done], rates.numpy()[:done])
 
-    def _adopt_learning_rate(self) -> None:
+    def adopt_learning_rate(self) -> None:
         """Takes over a change of `optimizer.learning_rate` by a callback: from here on it scales the schedule."""
         current = float(self._task.optimizer.learning_rate)
         if current != self._set_rate and self._set_rate:
             self.learning_rate_scale.assign(self.learning_rate_scale * (current / self._set_rate))
+        self._set_rate = current
 
-    def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor) -> tuple:
-        sums = {name: tf.zeros(shape) for name, shape in self._task.shapes(training=True).items()}
+    def learning_rate_was_restored(self) -> None:
+        """Tells the loop that the optimizer's learning rate now belongs to the present scale."""
+        self._set_rate = float(self._task.optimizer.learning_rate)
+
+    def scale_learning_rate(self, factor: float) -> None:
+        """Multiplies the learning rate of all further steps."""
+        self.learning_rate_scale.assign(self.learning_rate_scale * factor)
+
+    def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor, totals: tuple[Statistics, ...]) -> tuple:
         series = [tf.TensorArray(tf.float32, count, element_shape=()) for _ in range(2)]
 
         def unfinished(done, finite, *_):
             return tf.logical_and(done < count, finite)
 
-        def body(done, _, sums, losses, rates):
+        def body(done, _, totals, losses, rates):
             rate = self._base_rate * self._schedule(self.step) * self.learning_rate_scale
             self._task.optimizer.learning_rate = rate
             images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
@@ -99,14 +116,14 @@ class TrainingLoop:
             return (
                 done + 1,
                 tf.math.is_finite(loss),
-                _add(sums, statistics),
+                tuple(_add(total, statistics) for total in totals),
                 losses.write(done, loss),
                 rates.write(done, rate),
             )
 
-        start = (tf.constant(0), tf.constant(True), sums, *series)
-        done, _, sums, losses, rates = tf.while_loop(unfinished, body, start, parallel_iterations=1)
-        return done, sums, losses.stack(), rates.stack()
+        start = (tf.constant(0), tf.constant(True), totals, *series)
+        done, _, totals, losses, rates = tf.while_loop(unfinished, body, start, parallel_iterations=1)
+        return done, totals, losses.stack(), rates.stack()
 
     def _augmented(self, images: tf.Tensor) -> tf.Tensor:
         images = tf.cast(images, tf.float32)
@@ -135,27 +152,32 @@ class EvaluationLoop:
             KeyboardInterrupt: `stop` said so.
         """
         handle, done, calls = self._split.epoch(0), 0, CallLength("auto")
-        total: Sums = {}
+        total = _zeros(self._task.shapes(training=False))
         while done < self._split.steps:
             if stop():
                 raise KeyboardInterrupt
             count, start = calls.next(self._split.steps - done), time.perf_counter()
-            sums = self._call(handle, tf.constant(done, tf.int64), tf.constant(count))
-            for name, value in sums.items():
-                total[name] = total.get(name, 0.0) + value.numpy().astype(np.float64)
+            so_far = tf.nest.map_structure(tf.constant, total)
+            total = _to_numpy(self._call(handle, tf.constant(done, tf.int64), tf.constant(count), so_far))
             done += count
             calls.record(count, time.perf_counter() - start)
         return total
 
-    def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor) -> Statistics:
-        sums = {name: tf.zeros(shape) for name, shape in self._task.shapes(training=False).items()}
-
+    def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor, total: Statistics) -> Statistics:
         def body(done, sums):
             images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
             return done + 1, _add(sums, self._evaluation_step(tf.cast(images, tf.float32), labels))
 
-        return tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), sums), parallel_iterations=1)[1]
+        return tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), total), parallel_iterations=1)[1]
 
 
-def _add(sums: Statistics, statistics: Statistics) -> Statistics:
-    return {name: sums[name] + statistics[name] for name in sums}
+def _add(total: Statistics, statistics: Statistics) -> Statistics:
+    return {name: total[name] + tf.cast(statistics[name], tf.float64) for name in total}
+
+
+def _zeros(shapes: Mapping[str, tuple[int, ...]]) -> Sums:
+    return {name: np.zeros(shape, np.float64) for name, shape in shapes.items()}
+
+
+def _to_numpy(statistics: Statistics) -> Sums:
+    return {name: value.numpy() for name, value in statistics.items()}

@@ -1,59 +1,31 @@
-"""Training from the first epoch to the last: calls of the compiled loop, validation, callbacks, and word of it all.
+"""Training from the first epoch, or from a checkpoint, to the last: calls of the compiled loop, validation, callbacks,
+checkpoints, and word of it all.
 
 The trainer measures and reports; who listens (the terminal, MLflow) is none of its business.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import keras
-import numpy as np
 import psutil
 
+from kerasdl.console import warn
 from kerasdl.errors import TrainingError
 from kerasdl.training.averaging import averaged_weights
 from kerasdl.training.callbacks import hooks_batches
 from kerasdl.training.calls import CallLength
+from kerasdl.training.checkpointing import Checkpointing
+from kerasdl.training.every import Every
 from kerasdl.training.interrupts import Interrupts
-from kerasdl.training.loop import EvaluationLoop, Steps, TrainingLoop
+from kerasdl.training.listener import Listener, Metrics
+from kerasdl.training.loop import EvaluationLoop, TrainingLoop
 from kerasdl.training.profiling import Profiling
-from kerasdl.training.task import Sums, Task
-
-Metrics = dict[str, float]
-
-
-class Listener(Protocol):
-    """Who wants to know how training goes. `step` counts all training steps so far."""
-
-    def on_call(self, epoch: int, step: int, metrics: Metrics) -> None:
-        """After each compiled call; `metrics` are those of the epoch so far."""
-
-    def on_interval(self, step: int, metrics: Metrics, learning_rates: Sequence[float]) -> None:
-        """Every `interval` steps and at the end; `metrics` and each step's learning rate are those of the interval."""
-
-    def on_epoch(self, epoch: int, step: int, metrics: Metrics) -> None:
-        """After each epoch and its validation."""
-
-
-@dataclass
-class History:
-    """What happened.
-
-    Attributes:
-        epochs: for each metric its value in each epoch.
-        losses: loss of every step.
-        learning_rates: learning rate of every step.
-        interrupted: whether Ctrl-C ended training.
-        first_step_at: time (seconds since 1970) at which the first call, of one step, was done.
-    """
-
-    epochs: dict[str, list[float]] = field(default_factory=dict)
-    losses: list[float] = field(default_factory=list)
-    learning_rates: list[float] = field(default_factory=list)
-    interrupted: bool = False
-    first_step_at: float = 0.0
+from kerasdl.training.progress import History, Progress
+from kerasdl.training.rollback import NotFinite, Rollback, check_finite
+from kerasdl.training.state import TrainingState
+from kerasdl.training.task import Task
 
 
 class Trainer:
@@ -68,6 +40,9 @@ class Trainer:
         epochs: number of epochs.
         steps_per_call: `auto` or a number.
         interval: steps between two reports of `on_interval`.
+        validate_every: when validation runs in the middle of an epoch.
+        checkpointing: when the state is saved, and where to.
+        rollback: what to do when a loss isn't finite.
         profiling: which steps to profile.
         listeners: who wants to know.
     """
@@ -83,6 +58,9 @@ class Trainer:
         epochs: int,
         steps_per_call: str | int,
         interval: int,
+        validate_every: Every,
+        checkpointing: Checkpointing,
+        rollback: Rollback,
         profiling: Profiling,
         listeners: Sequence[Listener],
     ):
@@ -92,6 +70,9 @@ class Trainer:
         self._validation = validation
         self._epochs = epochs
         self._interval = interval
+        self._validate_every = validate_every
+        self._checkpointing = checkpointing
+        self._rollback = rollback
         self._profiling = profiling
         self._listeners = listeners
         # A callback that hooks batches gets a call for each, as Keras's own `fit` would give it.
@@ -101,139 +82,220 @@ class Trainer:
         self._callbacks = keras.callbacks.CallbackList(
             list(callbacks), model=task.model, epochs=epochs, steps=train.steps, verbose=0
         )
-        self._step = 0
-        self._since_interval = _Tally()
-        self.history = History()
+        self._progress = Progress(task.shapes(training=True))
+        self._state = TrainingState(task, loop, callbacks, self._progress)
 
-    def fit(self) -> History:
-        """Trains to the last epoch, a callback's stop, or Ctrl-C.
+    @property
+    def history(self) -> History:
+        return self._progress.history
+
+    @property
+    def checkpoint_error(self) -> OSError | None:
+        """Why the last checkpoint couldn't be written; None if it was."""
+        return self._checkpointing.error
+
+    @property
+    def rollbacks(self) -> int:
+        """How often training went back because a loss wasn't finite."""
+        return self._progress.rollbacks
+
+    def begin(self) -> int:
+        """Tells callbacks that training begins, and goes back to the last checkpoint, if there is one.
+
+        Returns:
+            The step that training goes on from.
 
         Raises:
-            TrainingError: the loss isn't finite any more.
+            ResumeError: the checkpoint is of another network.
         """
-        with Interrupts() as interrupts:
-            self._task.model.stop_training = False
-            self._callbacks.on_train_begin()
-            logs: Metrics = {}
-            try:
-                for epoch in range(self._epochs):
-                    finished = self._run_epoch(epoch, interrupts)
-                    logs = finished or logs
-                    if interrupts.requested or self._task.model.stop_training:
-                        break
-            finally:
-                self.history.interrupted = interrupts.requested
-                self._profiling.stop()
-                if self._since_interval.steps:
-                    self._report_interval()
-            # The averaged weights are the result; a callback may still prefer those of an earlier epoch.
-            self._task.optimizer.finalize_variable_values(self._task.model.trainable_weights)
-            self._callbacks.on_train_end(logs)
+        self._task.model.stop_training = False
+        self._callbacks.on_train_begin()
+        if snapshot := self._checkpointing.newest():
+            self._state.restore(snapshot)
+        return self._progress.step
+
+    def fit(self, interrupts: Interrupts) -> History:
+        """Trains to the last epoch, a callback's stop, or a signal.
+
+        Raises:
+            TrainingError: a loss isn't finite, and going back is not allowed (any more).
+        """
+        model, progress = self._task.model, self._progress
+        if self._rollback.limit and not progress.step:  # there is something to go back to from the start
+            self._checkpointing.save(self._state.capture(), progress)
+        logs: Metrics = {}
+        try:
+            while progress.epoch < self._epochs and not interrupts.requested:
+                if model.stop_training and not progress.done:
+                    break
+                try:
+                    logs = self._run_epoch(interrupts) or logs
+                except NotFinite as error:
+                    self._go_back(error)
+            # Before on_train_end, so that training can be prolonged as if it had never ended.
+            self._checkpointing.finish(self._state, progress)
+        finally:
+            self.history.interrupted = interrupts.requested
+            self._profiling.stop()
+        # An interval that a signal cut short goes on when the run is resumed.
+        if progress.interval_tally.steps and not interrupts.requested:
+            self._report_interval()
+        # The averaged weights are the result; a callback may still prefer those of an earlier epoch.
+        self._task.optimizer.finalize_variable_values(model.trainable_weights)
+        self._callbacks.on_train_end(logs)
         return self.history
 
-    def _run_epoch(self, epoch: int, interrupts: Interrupts) -> Metrics | None:
-        """Trains, validates and reports one epoch; None if Ctrl-C came before its end."""
-        self._callbacks.on_epoch_begin(epoch)
-        metrics = self._train_epoch(epoch, interrupts)
+    def _run_epoch(self, interrupts: Interrupts) -> Metrics | None:
+        """Trains, validates and reports what is left of the present epoch; None if a signal came before its end."""
+        progress = self._progress
+        if not progress.epoch_begun:
+            self._callbacks.on_epoch_begin(progress.epoch)
+            progress.epoch_begun = True
+        self._train_epoch(interrupts)
         if interrupts.requested:
             return None
+        tally = progress.epoch_tally
+        metrics = {
+            **self._task.results(tally.sums),
+            "learning_rate": float(self.history.learning_rates[-1]),
+            "images_per_second": tally.images_per_second(),
+            "seconds": tally.seconds,
+        }
         # Validation and the callbacks of an epoch's end look at the averaged weights, if the optimizer keeps them.
         with averaged_weights(self._task.model, self._task.optimizer):
             if self._validation is not None:
-                self._callbacks.on_test_begin()
-                try:
-                    results = self._task.results(self._validation.run(stop=lambda: interrupts.requested))
-                except KeyboardInterrupt:
-                    interrupts.requested = True
+                results = self._validate(interrupts)
+                if results is None:
                     return None
-                self._callbacks.on_test_end(results)
-                metrics.update({f"val_{name}": value for name, value in results.items()})
-            for name, value in metrics.items():
-                self.history.epochs.setdefault(name, []).append(value)
+                metrics |= results
             for listener in self._listeners:
-                listener.on_epoch(epoch, self._step, dict(metrics))
-            self._callbacks.on_epoch_end(epoch, dict(metrics))
+                listener.on_epoch(progress.epoch, progress.step, dict(metrics))
+            self._callbacks.on_epoch_end(progress.epoch, dict(metrics))
+        progress.end_epoch(metrics)
+        self._checkpointing.after_epoch(self._state, progress, metrics)
         return metrics
 
-    def _train_epoch(self, epoch: int, interrupts: Interrupts) -> Metrics:
-        handle = self._train.epoch(epoch)
-        total, done = _Tally(), 0
-        start = mark = time.perf_counter()
-        while done < self._train.steps and not interrupts.requested:
-            self._profiling.at(self._step)
-            remaining = [self._train.steps - done, self._interval - self._step % self._interval]
-            count = self._calls.next(int(min(*remaining, self._profiling.distance(self._step))))
+    def _validate(self, interrupts: Interrupts) -> Metrics | None:
+        """Returns `val_...` metrics of the present weights; None if a signal came before the end."""
+        assert self._validation is not None
+        self._callbacks.on_test_begin()
+        try:
+            results = self._task.results(self._validation.run(stop=lambda: bool(interrupts.requested)))
+        except KeyboardInterrupt:
+            interrupts.requested = interrupts.requested or "SIGINT"
+            return None
+        self._callbacks.on_test_end(results)
+        return {f"val_{name}": value for name, value in results.items()}
+
+    def _train_epoch(self, interrupts: Interrupts) -> None:
+        """Runs the steps that are left of the present epoch, and what is due between them."""
+        progress, steps_per_epoch = self._progress, self._train.steps
+        mark = time.perf_counter()
+        handle = self._train.epoch(progress.epoch, progress.done)
+        if progress.done:
+            mark += self._validate_within_epoch(interrupts)  # a signal may have cut it short
+        while progress.done < steps_per_epoch and not interrupts.requested:
+            if self._task.model.stop_training:
+                break
+            self._profiling.at(progress.step)
+            count = self._calls.next(int(min(steps_per_epoch - progress.done, *self._distances())))
             if self._by_batch:
-                self._callbacks.on_train_batch_begin(done)
+                self._callbacks.on_train_batch_begin(progress.done)
             called = time.perf_counter()
-            steps = self._loop.run(handle, done, count)
+            totals = (progress.epoch_tally.sums, progress.interval_tally.sums)
+            steps = self._loop.run(handle, progress.done, count, *totals)
             now = time.perf_counter()
             self._calls.record(count, now - called)
             self.history.first_step_at = self.history.first_step_at or time.time()
-            done += len(steps.losses)
-            self._record(steps, total, now - mark)  # with what listeners and callbacks took since the last call
+            # The time includes what listeners and callbacks took since the last call.
+            progress.record(steps.losses, steps.learning_rates, steps.totals, now - mark)
             mark = now
-            self._check_finite(steps, epoch, done)
-            so_far = self._task.results(total.sums)
+            check_finite(progress, self._train)
+            so_far = self._task.results(progress.epoch_tally.sums)
             if self._by_batch:
-                self._callbacks.on_train_batch_end(done - 1, so_far)
-                if self._task.model.stop_training:
-                    break
+                self._callbacks.on_train_batch_end(progress.done - 1, so_far)
             for listener in self._listeners:
-                listener.on_call(epoch, self._step, {**so_far, "images_per_second": total.images_per_second()})
-            if self._step % self._interval == 0:
-                self._report_interval()
-        if not total.sums:
-            return {}
-        return {
-            **self._task.results(total.sums),
-            "learning_rate": float(self.history.learning_rates[-1]),
-            "images_per_second": total.images_per_second(),
-            "seconds": time.perf_counter() - start,
-        }
+                speed = progress.epoch_tally.images_per_second()
+                listener.on_call(progress.epoch, progress.step, {**so_far, "images_per_second": speed})
+            mark += self._do_what_is_due(interrupts)
 
-    def _record(self, steps: Steps, total: "_Tally", seconds: float) -> None:
-        self._step += len(steps.losses)
-        self.history.losses += steps.losses.tolist()
-        self.history.learning_rates += steps.learning_rates.tolist()
-        for sums in (total, self._since_interval):
-            sums.add(steps, seconds)
+    def _distances(self) -> list[float]:
+        """Returns the numbers of steps to where something is due, so that calls end there."""
+        step = self._progress.step
+        return [
+            self._interval - step % self._interval,
+            self._profiling.distance(step),
+            self._validate_every.distance(step),
+            self._checkpointing.distance(step),
+        ]
+
+    def _do_what_is_due(self, interrupts: Interrupts) -> float:
+        """Reports, validates and saves, if it is time; returns the seconds that aren't training's."""
+        progress = self._progress
+        if progress.step % self._interval == 0:
+            self._report_interval()
+        if progress.done == self._train.steps:
+            return 0.0  # validation and checkpoint wait for the end of the epoch
+        seconds = self._validate_within_epoch(interrupts)
+        if not interrupts.requested:
+            self._checkpointing.after_call(self._state, progress)
+        return seconds
+
+    def _validate_within_epoch(self, interrupts: Interrupts) -> float:
+        """Validates if it is time and hasn't been done at this step; returns how many seconds that took."""
+        progress, start = self._progress, time.perf_counter()
+        if self._validation is None or not self._validate_every.due(progress.step):
+            return 0.0
+        if progress.validated_at == progress.step:
+            return 0.0
+        with averaged_weights(self._task.model, self._task.optimizer):
+            results = self._validate(interrupts)
+        if results is not None:
+            progress.validated_at = progress.step
+            for listener in self._listeners:
+                listener.on_validation(progress.step, results)
+        return time.perf_counter() - start
 
     def _report_interval(self) -> None:
-        passed = self._since_interval
+        passed = self._progress.interval_tally
         metrics = {
             **{f"interval/{name}": value for name, value in self._task.results(passed.sums).items()},
             "interval/images_per_second": passed.images_per_second(),
             "interval/memory_gb": psutil.Process().memory_info().rss / 1e9,
         }
         for listener in self._listeners:
-            listener.on_interval(self._step, metrics, self.history.learning_rates[-passed.steps :])
-        self._since_interval = _Tally()
+            listener.on_interval(self._progress.step, metrics, self.history.learning_rates[-passed.steps :])
+        passed.clear()
 
-    def _check_finite(self, steps: Steps, epoch: int, done: int) -> None:
-        if np.isfinite(steps.losses[-1]):
-            return
-        examples = ", ".join(map(str, self._train.indices(epoch, done - 1)[:8]))
-        raise TrainingError(
-            f"the loss is {steps.losses[-1]} at step {self._step - 1} (epoch {epoch + 1}, batch {done} of "
-            f"{self._train.steps}; training examples {examples}, ...). Try a smaller optimizer.learning_rate or "
-            "optimizer.global_clipnorm=1; debug=nan names the operation."
+    def _go_back(self, error: NotFinite) -> None:
+        """Goes back to the last checkpoint with a smaller learning rate, if that is allowed.
+
+        Raises:
+            TrainingError: it isn't.
+        """
+        progress, rollback = self._progress, self._rollback
+        snapshot = self._checkpointing.newest()
+        # Weights whose very next loss isn't finite were lost already, whatever the learning rate.
+        while snapshot and snapshot.step == progress.step - 1:
+            self._checkpointing.discard(snapshot)
+            snapshot = self._checkpointing.newest()
+        kept = f" The last good checkpoint is at step {snapshot.step}." if snapshot else ""
+        if snapshot is None or progress.rollbacks >= rollback.limit:
+            if progress.interval_tally.steps:
+                self._report_interval()  # the last that is known of this training
+            tried = f" after {progress.rollbacks} rollbacks" if progress.rollbacks else ""
+            raise TrainingError(
+                f"{error}{tried}.{kept} Try a smaller optimizer.learning_rate or optimizer.global_clipnorm=1; "
+                "debug=nan names the operation."
+            ) from None
+        attempt = progress.rollbacks + 1
+        self._state.restore(snapshot)
+        # The checkpoint knows of the rollbacks before it was made.
+        self._loop.scale_learning_rate(rollback.factor ** (attempt - progress.rollbacks))
+        progress.rollbacks = attempt
+        for listener in self._listeners:
+            listener.on_rollback(progress.step, attempt)
+        warn(
+            f"{error}; back to step {progress.step} with the learning rate times {rollback.factor:g} "
+            f"(rollback {attempt} of {rollback.limit})."
         )
-
-
-class _Tally:
-    """Statistics added up in float64, the number of steps, and the seconds that they took."""
-
-    def __init__(self) -> None:
-        self.sums: Sums = {}
-        self.steps = 0
-        self.seconds = 0.0
-
-    def add(self, steps: Steps, seconds: float) -> None:
-        for name, value in steps.sums.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.astype(np.float64)
-        self.steps += len(steps.losses)
-        self.seconds += seconds
-
-    def images_per_second(self) -> float:
-        return float(self.sums["count"]) / self.seconds

@@ -77,7 +77,7 @@ def test_losses_accuracies_and_weights_equal_fits(config, overrides, loss, class
     steps = loop.run(examples.train.epoch(0), 0, STEPS)
 
     np.testing.assert_allclose(steps.losses, keras_run.losses, atol=1e-5)
-    assert float(steps.sums["accuracy"]) == pytest.approx(24 * sum(keras_run.accuracies), abs=1e-3)
+    assert float(steps.totals[0]["accuracy"]) == pytest.approx(24 * sum(keras_run.accuracies), abs=1e-3)
     for ours, theirs in zip(task.model.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 

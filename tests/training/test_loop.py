@@ -48,7 +48,7 @@ def test_every_example_of_an_epoch_counts_once(prepare):
     task, examples, loop = prepare()
     assert examples.train.size % examples.train.batch_size  # the last batch is partial
     steps = loop.run(examples.train.epoch(0), 0, examples.train.steps)
-    assert steps.sums["count"] == examples.train.size
+    assert steps.totals[0]["count"] == examples.train.size
     sums = EvaluationLoop(task, examples.test, jit=False).run()
     assert sums["count"] == examples.test.size
     np.testing.assert_array_equal(sums["confusion"].sum(axis=1), examples.test.class_counts())

@@ -1,0 +1,89 @@
+"""An experiment's parts, built from its configuration: the task with its network, and the trainer with its loops."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from kerasdl.config.cadence import cadence
+from kerasdl.config.instantiate import instantiate
+
+if TYPE_CHECKING:
+    from kerasdl.data import Data
+    from kerasdl.experiment import Experiment
+    from kerasdl.training.checkpointing import Checkpointing
+    from kerasdl.training.listener import Listener
+    from kerasdl.training.task import Task
+    from kerasdl.training.trainer import Trainer
+
+
+def build_task(config: DictConfig, examples: "Data") -> "Task":
+    """Builds the network for the data's shape, its optimizer, and the task that trains it."""
+    import keras
+
+    from kerasdl.data.preprocessing import normalization
+    from kerasdl.models.seeding import seeded
+
+    info = examples.info
+    with seeded(config.seed):
+        model = instantiate(config.model, "model", input_shape=info.image_shape, classes=info.classes)
+    optimizer = instantiate(config.optimizer, "optimizer")
+    if config.trainer.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    return instantiate(
+        config.task,
+        "task",
+        model=model,
+        optimizer=optimizer,
+        normalization=normalization(config.data.normalization, info.image_shape[-1]),
+        classes=info.classes,
+        class_counts=examples.train.class_counts,
+    )
+
+
+def build_trainer(experiment: "Experiment", listeners: "list[Listener]", profile: Path | None) -> "Trainer":
+    """Builds the trainer: compiled loops, schedule, augmentation, callbacks, checkpoints."""
+    from kerasdl.data.augmentation import Augmentation
+    from kerasdl.training.every import Every
+    from kerasdl.training.loop import EvaluationLoop, TrainingLoop
+    from kerasdl.training.profiling import Profiling
+    from kerasdl.training.rollback import Rollback
+    from kerasdl.training.trainer import Trainer
+
+    config, task, examples, jit = experiment.config, experiment.task, experiment.data, experiment.runtime.jit
+    settings, steps = config.trainer, examples.train.steps
+    schedule = instantiate(config.schedule, "schedule", steps_per_epoch=steps, total_steps=steps * settings.epochs)
+    augmentation = Augmentation(config.data.augmentation) or None
+    return Trainer(
+        task=task,
+        loop=TrainingLoop(task, examples.train, schedule, augmentation, config.seed, jit),
+        train=examples.train,
+        validation=EvaluationLoop(task, examples.validation, jit) if examples.validation else None,
+        callbacks=[instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node],
+        epochs=settings.epochs,
+        steps_per_call=settings.steps_per_call,
+        interval=config.tracking.interval,
+        validate_every=Every(cadence(settings.validate_every, "trainer.validate_every"), steps),
+        checkpointing=_checkpointing(experiment),
+        rollback=Rollback(**settings.rollback) if settings.on_nan == "rollback" else Rollback(),
+        profiling=Profiling(settings.profile, profile),
+        listeners=listeners,
+    )
+
+
+def _checkpointing(experiment: "Experiment") -> "Checkpointing":
+    from kerasdl.training.checkpointing import Checkpointing
+    from kerasdl.training.checkpoints import Checkpoints
+    from kerasdl.training.every import Every
+
+    settings, examples = experiment.config.trainer.checkpoint, experiment.data
+    every = cadence(settings.every, "trainer.checkpoint.every")
+    checkpoints = None
+    if every:
+        # What MLflow is still to get must be on disk before a checkpoint that counts on it.
+        checkpoints = Checkpoints(experiment.folder.checkpoints, settings.keep, experiment.tracker.sync)
+    best = settings.best
+    if best == "auto":
+        best = "val_loss" if examples.validation else "loss"
+    return Checkpointing(checkpoints, Every(every, examples.train.steps), best)

@@ -1,0 +1,157 @@
+"""How far training has come and what it has measured: the part of its state that isn't in variables."""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kerasdl.training.task import Sums
+
+Arrays = dict[str, np.ndarray]
+Values = dict[str, Any]
+
+
+def floats() -> array:
+    """Returns an empty list of float32 numbers."""
+    return array("f")
+
+
+@dataclass
+class History:
+    """What happened.
+
+    Attributes:
+        epochs: for each metric its value in each epoch.
+        losses: float32, loss of every step.
+        learning_rates: float32, learning rate of every step.
+        interrupted: the signal that ended training, `SIGINT` or `SIGTERM`, or None.
+        first_step_at: time (seconds since 1970) at which this process's first call, of one step, was done.
+    """
+
+    epochs: dict[str, list[float]] = field(default_factory=dict)
+    losses: array = field(default_factory=floats)
+    learning_rates: array = field(default_factory=floats)
+    interrupted: str | None = None
+    first_step_at: float = 0.0
+
+
+class Tally:
+    """Statistics added up in float64 over a number of steps, and the seconds that these took.
+
+    Args:
+        shapes: the shape of each statistic (`kerasdl.training.task.Task.shapes`).
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
+        self._shapes = dict(shapes)
+        self.clear()
+
+    def clear(self) -> None:
+        self.sums: Sums = {name: np.zeros(shape, np.float64) for name, shape in self._shapes.items()}
+        self.steps = 0
+        self.seconds = 0.0
+
+    def add(self, sums: Sums, steps: int, seconds: float) -> None:
+        """Takes over the new sums, which include those before, and `steps` more steps."""
+        self.sums = sums
+        self.steps += steps
+        self.seconds += seconds
+
+    def images_per_second(self) -> float:
+        return float(self.sums["count"]) / self.seconds
+
+    def state(self, name: str) -> tuple[Arrays, Values]:
+        arrays = {f"{name}/{key}": value for key, value in self.sums.items()}
+        return arrays, {name: {"steps": self.steps, "seconds": self.seconds}}
+
+    def restore(self, name: str, arrays: Mapping[str, np.ndarray], values: Values) -> None:
+        self.sums = {key: arrays[f"{name}/{key}"] for key in self._shapes}
+        self.steps, self.seconds = values[name]["steps"], values[name]["seconds"]
+
+
+@dataclass
+class Best:
+    """The best epoch so far, by the metric that decides which checkpoint is kept as the best."""
+
+    value: float
+    step: int
+
+
+class Progress:
+    """Where training stands.
+
+    Args:
+        shapes: the shape of each statistic of a training step.
+
+    Attributes:
+        epoch: epochs that are done, which is also the number of the present one, counted from 0.
+        done: steps of the present epoch that are done.
+        step: steps of all epochs that are done.
+        epoch_begun: whether callbacks have been told that the present epoch begins.
+        validated_at: the last step at which validation ran in the middle of an epoch.
+        rollbacks: how often training went back after a loss that wasn't finite.
+        best: the best epoch so far.
+        epoch_tally, interval_tally: statistics since the present epoch, or interval of reports, began.
+    """
+
+    _COUNTERS = ("epoch", "done", "step", "epoch_begun", "validated_at", "rollbacks")
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
+        self.epoch = 0
+        self.done = 0
+        self.step = 0
+        self.epoch_begun = False
+        self.validated_at = 0
+        self.rollbacks = 0
+        self.best: Best | None = None
+        self.history = History()
+        self.epoch_tally = Tally(shapes)
+        self.interval_tally = Tally(shapes)
+
+    def record(self, losses: np.ndarray, learning_rates: np.ndarray, totals: tuple[Sums, ...], seconds: float) -> None:
+        """Takes in what a call of the loop did; `totals` are the epoch's and the interval's."""
+        count = len(losses)
+        self.done += count
+        self.step += count
+        self.history.losses.frombytes(losses.tobytes())
+        self.history.learning_rates.frombytes(learning_rates.tobytes())
+        for tally, sums in zip((self.epoch_tally, self.interval_tally), totals, strict=True):
+            tally.add(sums, count, seconds)
+
+    def end_epoch(self, metrics: Mapping[str, float]) -> None:
+        for name, value in metrics.items():
+            self.history.epochs.setdefault(name, []).append(value)
+        self.epoch += 1
+        self.done = 0
+        self.epoch_begun = False
+        self.epoch_tally.clear()
+
+    def state(self) -> tuple[Arrays, Values]:
+        """Returns all of it, as arrays and as values that JSON can hold."""
+        history = self.history
+        arrays: Arrays = {
+            "history/losses": np.array(history.losses, np.float32),
+            "history/learning_rates": np.array(history.learning_rates, np.float32),
+        }
+        values: Values = {name: getattr(self, name) for name in self._COUNTERS}
+        values["best"] = vars(self.best) if self.best else None
+        values["epochs"] = {name: list(series) for name, series in history.epochs.items()}
+        for name in ("epoch_tally", "interval_tally"):
+            more_arrays, more_values = getattr(self, name).state(name)
+            arrays |= more_arrays
+            values |= more_values
+        return arrays, values
+
+    def restore(self, arrays: Mapping[str, np.ndarray], values: Values) -> None:
+        """Takes over what `state` returned."""
+        for name in self._COUNTERS:
+            setattr(self, name, values[name])
+        self.best = Best(**values["best"]) if values["best"] else None
+        history = self.history
+        history.epochs = {name: list(series) for name, series in values["epochs"].items()}
+        history.losses = array("f", arrays["history/losses"].tobytes())
+        history.learning_rates = array("f", arrays["history/learning_rates"].tobytes())
+        for name in ("epoch_tally", "interval_tally"):
+            getattr(self, name).restore(name, arrays, values)

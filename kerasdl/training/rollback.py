@@ -1,0 +1,36 @@
+"""A loss that isn't finite: noticed at its step, and what to do about it."""
+
+import math
+from dataclasses import dataclass
+
+from kerasdl.data.info import Split
+from kerasdl.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What to do when a loss isn't finite: go back to the last checkpoint with the learning rate times `factor`.
+
+    Attributes:
+        factor: in (0, 1).
+        limit: how often at most; 0 stops at the first such loss.
+    """
+
+    factor: float = 0.5
+    limit: int = 0
+
+
+class NotFinite(Exception):
+    """A loss that isn't finite; says where."""
+
+
+def check_finite(progress: Progress, train: Split) -> None:
+    """Raises NotFinite, naming step, batch and training examples, if the last step's loss isn't finite."""
+    loss = progress.history.losses[-1]
+    if math.isfinite(loss):
+        return
+    examples = ", ".join(map(str, train.indices(progress.epoch, progress.done - 1)))
+    raise NotFinite(
+        f"the loss is {loss} at step {progress.step - 1} (epoch {progress.epoch + 1}, batch {progress.done} of "
+        f"{train.steps}; training examples {examples})"
+    )

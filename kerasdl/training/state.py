@@ -1,0 +1,101 @@
+"""The state of a training: everything that decides its next step, in one object.
+
+    model      every variable, the random generators of dropout among them
+    optimizer  every variable: iterations, momenta, averages, accumulated gradients, the loss scale
+    loop       step and learning rate scale
+    callbacks  their counters, best values and best weights
+    progress   epoch, step, history, the running sums of the epoch and of the interval
+
+The order of the examples and the augmentation need no state: they are functions of the seed and the step.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasdl.errors import ResumeError
+from kerasdl.training import callback_state
+from kerasdl.training.checkpoints import Snapshot
+from kerasdl.training.loop import TrainingLoop
+from kerasdl.training.progress import Progress
+from kerasdl.training.task import Task
+
+
+class TrainingState:
+    """Takes snapshots of a training and goes back to them.
+
+    Args:
+        task: model and optimizer.
+        loop: the training loop.
+        callbacks: Keras callbacks, in the configuration's order.
+        progress: where training stands.
+    """
+
+    def __init__(
+        self, task: Task, loop: TrainingLoop, callbacks: Sequence[keras.callbacks.Callback], progress: Progress
+    ):
+        self._task = task
+        self._loop = loop
+        self._callbacks = callbacks
+        self._progress = progress
+
+    def capture(self) -> Snapshot:
+        """Returns a copy of the whole state."""
+        self._loop.adopt_learning_rate()
+        variables = self._variables()
+        arrays = {name: np.array(variable) for name, variable in variables.items()}
+        more_arrays, values = self._progress.state()
+        arrays |= more_arrays
+        values["stop_training"] = bool(self._task.model.stop_training)
+        values["callbacks"] = []
+        for number, callback in enumerate(self._callbacks):
+            more_arrays, state = callback_state.capture(callback, f"callbacks/{number}")
+            arrays |= more_arrays
+            values["callbacks"].append({"class": type(callback).__name__, "state": state})
+        finite = tuple(name for name in variables if name.startswith("model/"))
+        return Snapshot(arrays, values, finite)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Goes back to `snapshot`; to be called when callbacks have been told that training begins.
+
+        Raises:
+            ResumeError: it is of another network, optimizer or other callbacks; nothing has been changed then.
+        """
+        variables = self._variables()
+        self._check(snapshot, variables)
+        for name, variable in variables.items():
+            variable.assign(snapshot.arrays[name])
+        self._loop.learning_rate_was_restored()
+        self._progress.restore(snapshot.arrays, snapshot.values)
+        self._task.model.stop_training = snapshot.values["stop_training"]
+        for callback, saved in zip(self._callbacks, snapshot.values["callbacks"], strict=True):
+            callback_state.restore(callback, snapshot.arrays, saved["state"])
+
+    def _variables(self) -> dict[str, Any]:
+        model, optimizer = self._task.model, self._task.optimizer
+        # Numbered, since a layer's name depends on how many a process has made before.
+        named = {f"model/{i:04d}/{variable.name}": variable for i, variable in enumerate(model.variables)}
+        named |= {f"optimizer/{i:04d}": variable for i, variable in enumerate(optimizer.variables)}
+        return named | {"loop/step": self._loop.step, "loop/learning_rate_scale": self._loop.learning_rate_scale}
+
+    def _check(self, snapshot: Snapshot, variables: Mapping[str, Any]) -> None:
+        there = {name: array for name, array in snapshot.arrays.items() if name.startswith(("model/", "optimizer/"))}
+        here = {name: variable for name, variable in variables.items() if not name.startswith("loop/")}
+        for name in sorted({*there, *here}):
+            if name not in there or name not in here:
+                raise _mismatch(f"{name} is only in {'this network' if name in here else 'the checkpoint'}")
+            if there[name].shape != tuple(here[name].shape):
+                raise _mismatch(f"{name} has shape {there[name].shape} there, {tuple(here[name].shape)} here")
+        saved = [callback["class"] for callback in snapshot.values["callbacks"]]
+        own = [type(callback).__name__ for callback in self._callbacks]
+        if saved != own:
+            raise _mismatch(f"callbacks were {', '.join(saved) or 'none'} there, {', '.join(own) or 'none'} here")
+
+
+def _mismatch(difference: str) -> ResumeError:
+    return ResumeError(
+        f"the checkpoint is of another network, optimizer or set of callbacks: {difference}. "
+        "Continue it with the code and configuration that it was made with, or start afresh with resume=never."
+    )

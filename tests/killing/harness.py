@@ -1,0 +1,217 @@
+"""Kills real runs with real signals, resumes them by the same command, and compares the end with a run left in peace.
+
+    python tests/killing/harness.py --minutes 60 --seed 0 data=mnist model=cnn trainer.epochs=3
+
+prints a line for each kill, and at the end how many were survived and how many weights differ. `survive` is what the
+tests call. Which signal, at which point and when is drawn from a seed.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from driver import POINTS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+WALL_CLOCK = ("images_per_second", "seconds", "memory_gb")
+_DRIVER = Path(__file__).with_name("driver.py")
+_LONGEST_SECONDS = 600.0
+
+
+@dataclass
+class Summary:
+    """What came of it.
+
+    Attributes:
+        kills: the signals that a run was ended by, and where.
+        weights: how many numbers the final states hold.
+        differing: how many of them differ.
+        differences: what else differs, in words.
+    """
+
+    kills: list[str] = field(default_factory=list)
+    weights: int = 0
+    differing: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        found = "; ".join(self.differences[:5]) or "none"
+        return (
+            f"survived {len(self.kills)} kills ({', '.join(self.kills)}); numbers of the final state that differ: "
+            f"{self.differing} of {self.weights:,}; other differences: {found}"
+        )
+
+
+def survive(overrides: Sequence[str], kills: int, seed: int, folder: Path) -> Summary:
+    """Trains once in peace and once killed `kills` times, and compares.
+
+    Args:
+        overrides: of `kerasdl.train`.
+        kills: how often to kill; fewer if the run comes to its end before.
+        seed: of what is drawn.
+        folder: an empty one, to work in.
+
+    Raises:
+        RuntimeError: a run failed of itself.
+    """
+    draw, summary = random.Random(seed), Summary()
+    folder.mkdir(exist_ok=True)
+    begin = time.monotonic()
+    in_peace = start(folder / "in_peace", overrides)
+    if in_peace.wait(_LONGEST_SECONDS):
+        raise RuntimeError(f"the run that nobody killed failed:\n{_output(folder / 'in_peace')}")
+    seconds = time.monotonic() - begin
+    overrides = [*overrides, "resume=auto"]
+    points = _shuffled(draw, kills)
+    for point in points:
+        ended_by = _kill(folder / "killed", overrides, point, draw, seconds)
+        if ended_by is None:
+            break
+        summary.kills.append(ended_by)
+    else:
+        if start(folder / "killed", overrides).wait(_LONGEST_SECONDS):
+            raise RuntimeError(f"the last run failed:\n{_output(folder / 'killed')}")
+    compare(folder / "in_peace", folder / "killed", summary)
+    return summary
+
+
+def _shuffled(draw: random.Random, count: int) -> list[str]:
+    """Returns `count` ways to be killed, all different as long as there are enough."""
+    ways = [*POINTS, "SIGKILL", "SIGTERM", "SIGINT"]
+    ways.remove("the_end")
+    drawn: list[str] = []
+    while len(drawn) < count - 1:
+        drawn += draw.sample(ways, min(len(ways), count - 1 - len(drawn)))
+    return [*drawn, "the_end"]
+
+
+def _kill(folder: Path, overrides: Sequence[str], point: str, draw: random.Random, seconds: float) -> str | None:
+    """Starts the run and kills it; returns how, or None if it came to its end before."""
+    if point in POINTS:
+        count = draw.randint(1, 4)
+        process = start(folder, overrides, point, str(count))
+        how, expected = f"{point} {count}", [-signal.SIGKILL]
+        process.wait(_LONGEST_SECONDS)
+    else:
+        process = start(folder, overrides)
+        number = signal.Signals[point]
+        # Any instruction may be the last, of the imports as well.
+        delay = draw.uniform(0.3 * seconds, seconds)
+        how, expected = f"{point} after {delay:.1f} s", [-number, 128 + number]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay)
+        process.send_signal(number)
+        process.wait(_LONGEST_SECONDS)
+    if process.returncode == 0:
+        return None
+    if process.returncode not in expected:
+        raise RuntimeError(f"{how}: the run ended with {process.returncode}:\n{_output(folder)}")
+    return how
+
+
+def start(folder: Path, overrides: Sequence[str], *fault: str) -> subprocess.Popen:
+    """Starts a training in `folder`, with the driver's arguments if it is to be killed from within."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = [str(_DRIVER), *fault] if fault else ["-m", "kerasdl.train"]
+    with open(folder / "output", "a") as output:
+        return subprocess.Popen(
+            [sys.executable, *program, *overrides],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=output, stderr=output,
+        )  # fmt: skip
+
+
+def _output(folder: Path) -> str:
+    return (folder / "output").read_text()[-3000:]
+
+
+def compare(one: Path, other: Path, summary: Summary) -> None:
+    """Adds to `summary` what differs between the runs of two working directories."""
+    (arrays, values), (other_arrays, other_values) = final_state(one), final_state(other)
+    summary.weights = sum(array.size for array in arrays.values())
+    for name in sorted({*arrays, *other_arrays}):
+        left, right = arrays.get(name), other_arrays.get(name)
+        if left is None or right is None or (left.shape, left.dtype) != (right.shape, right.dtype):
+            summary.differences.append(f"{name} has another shape or type")
+        else:
+            summary.differing += (
+                int((left.view(np.uint8) != right.view(np.uint8)).sum()) if left.ndim else left != right
+            )
+    if values != other_values:
+        summary.differences.append("progress, history or callbacks")
+    histories, other_histories = metric_histories(one), metric_histories(other)
+    for key in sorted({*histories, *other_histories}):
+        if histories.get(key) != other_histories.get(key):
+            summary.differences.append(f"MLflow's history of {key}")
+
+
+def final_state(folder: Path) -> tuple[dict, dict]:
+    """Returns arrays and values of the last checkpoint of the only run, without what depends on the clock."""
+    from kerasdl.runs import folders
+    from kerasdl.training.checkpoints import Checkpoints
+
+    (run,) = folders(folder / "mlruns")
+    snapshot = Checkpoints(run.checkpoints, 1).newest()
+    assert run.record.status == "FINISHED"
+    assert snapshot is not None
+    for name in WALL_CLOCK:
+        snapshot.values["epochs"].pop(name, None)
+    for tally in ("epoch_tally", "interval_tally"):
+        snapshot.values[tally].pop("seconds")
+    return snapshot.arrays, snapshot.values
+
+
+def metric_histories(folder: Path) -> dict[str, list]:
+    """Returns all points of the only MLflow run, by metric, in order; of what depends on the clock only the steps."""
+    import mlflow
+
+    database = folder / "mlruns" / "mlflow.db"
+    if not database.exists():
+        return {}
+    client = mlflow.MlflowClient(f"sqlite:///{database}")
+    (run,) = client.search_runs([client.get_experiment_by_name("kerasdl").experiment_id])
+    histories = {"status": [run.info.status], "models": [len(run.outputs.model_outputs)]}
+    for key in run.data.metrics:
+        if not key.startswith("system/"):
+            points = sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, key))
+            is_clock = key.endswith(WALL_CLOCK)
+            histories[key] = [step if is_clock else (step, value) for step, value in points]
+    return histories
+
+
+def soak(overrides: Sequence[str], kills: int, seed: int, minutes: float, report: Callable[[str], None]) -> int:
+    """Kills and compares, with one seed after the other, as long as `minutes`; returns how much differed in all."""
+    end, runs, survived, differing, others = time.monotonic() + 60 * minutes, 0, 0, 0, 0
+    while time.monotonic() < end:
+        with tempfile.TemporaryDirectory() as folder:
+            summary = survive(overrides, kills, seed + runs, Path(folder))
+        report(f"seed {seed + runs}: {summary}")
+        runs += 1
+        survived += len(summary.kills)
+        differing += summary.differing
+        others += len(summary.differences)
+    report(f"{runs} runs survived {survived} kills; {differing} weights differ, {others} other differences")
+    return differing + others
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Kills runs and compares their ends with that of a run left in peace.")
+    parser.add_argument("--minutes", type=float, default=60, help="begin no further run after so long (default: 60)")
+    parser.add_argument("--kills", type=int, default=10, help="kills a run (default: 10)")
+    parser.add_argument("--seed", type=int, default=0, help="of signals, points and times (default: 0)")
+    parser.add_argument("overrides", nargs="*", help="of kerasdl.train")
+    options = parser.parse_args()
+    return int(bool(soak(options.overrides, options.kills, options.seed, options.minutes, print)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,223 @@
+"""A run that is stopped and resumed ends with the same bits as one that wasn't: every part of the state, one process.
+
+Real processes and real signals are in `tests/test_killed.py`; here runs end by an exception, wherever a test wants it.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+from kerasdl import data, experiment, run
+from kerasdl.errors import ResumeError, TrainingError
+from kerasdl.runs import folders
+from kerasdl.training.checkpoints import Checkpoints
+
+WALL_CLOCK = ("images_per_second", "seconds")
+
+
+class Stopped(BaseException):
+    """What ends a run in these tests, as abruptly as one process can."""
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Makes the next run end when the calls of the loop have done so many steps."""
+    from kerasdl.console import Display
+
+    on_call = Display.on_call
+
+    def stop(step):
+        def stopping(self, epoch, at, metrics):
+            on_call(self, epoch, at, metrics)
+            if step is not None and at >= step:
+                raise Stopped
+
+        monkeypatch.setattr(Display, "on_call", stopping)
+
+    return stop
+
+
+@pytest.fixture
+def final_state():
+    """Returns what the last checkpoint of the only run in an output directory holds, without times."""
+
+    def read(conf):
+        (folder,) = folders(conf.paths.output_dir)
+        snapshot = Checkpoints(folder.checkpoints, 1).newest()
+        values = snapshot.values
+        for name in WALL_CLOCK:
+            values["epochs"].pop(name)
+        for tally in ("epoch_tally", "interval_tally"):
+            values[tally].pop("seconds")
+        return snapshot.arrays, values
+
+    return read
+
+
+@pytest.fixture
+def check_exact(config, stop_at, final_state, tmp_path):
+    """Compares a run with one that is stopped behind several steps and resumed."""
+
+    def check(*overrides, stops=(5, 30, 41, 60), every="7steps", epochs=2):
+        overrides = [f"trainer.checkpoint.every={every}", f"trainer.epochs={epochs}", *overrides]
+        whole = config(*overrides, f"paths.output_dir={tmp_path}/whole")
+        cut = config(*overrides, f"paths.output_dir={tmp_path}/cut", "resume=auto")
+        expected = run(whole)
+        for stop in stops:
+            stop_at(stop)
+            with pytest.raises(Stopped):
+                run(cut)
+        stop_at(None)
+        result = run(cut)
+        arrays, values = final_state(whole)
+        cut_arrays, cut_values = final_state(cut)
+        assert arrays.keys() == cut_arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, cut_arrays[name], name, strict=True)
+        assert values == cut_values
+        tests = [name for name in expected.metrics if name.startswith("test_")]
+        assert [result.metrics[name] for name in tests] == [expected.metrics[name] for name in tests]
+        for before, after in zip(expected.model.get_weights(), result.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(before, after)
+        return expected, arrays, values
+
+    return check
+
+
+EVERYTHING = (
+    "model=layers",
+    "model.layers=[{_target_: keras.layers.Conv2D, filters: 8, kernel_size: 3},"
+    "{_target_: keras.layers.BatchNormalization},{_target_: keras.layers.ReLU},"
+    "{_target_: keras.layers.Dropout, rate: 0.3},{_target_: keras.layers.Flatten}]",
+    "data.augmentation.shift=0.1",
+    "data.augmentation.rotation=10",
+    "optimizer=adam",
+    "optimizer.use_ema=true",
+    "optimizer.ema_momentum=0.9",
+    "optimizer.gradient_accumulation_steps=3",
+    "trainer.precision=mixed_float16",
+    "schedule=cosine",
+    "schedule.warmup=0.5",
+    "trainer.validate_every=10steps",
+    "callbacks=[early_stopping,reduce_on_plateau,best_model]",
+    "callbacks.reduce_on_plateau.patience=1",
+    "callbacks.reduce_on_plateau.min_delta=100",
+)
+
+
+def test_everything_at_once_in_memory(check_exact):
+    _, arrays, values = check_exact(*EVERYTHING, epochs=3, stops=(3, 30, 44, 82, 85, 120))
+    # What has to be in it, is in it.
+    assert any("seed_generator_state" in name for name in arrays)
+    assert any("moving_mean" in name for name in arrays)
+    assert sum(name.startswith("callbacks/0/best_weights") for name in arrays) > 4
+    counters = {callback["class"]: callback["state"] for callback in values["callbacks"]}
+    assert counters["ReduceLROnPlateau"]["best"] is not None
+    assert values["validated_at"] == 120
+    assert arrays["loop/learning_rate_scale"] < 1
+
+
+def test_everything_at_once_streamed(check_exact):
+    check_exact(*EVERYTHING, "data.memory_budget=1KB", "data.shuffle_window=300", stops=(30, 50))
+
+
+def test_a_finished_run_can_be_prolonged_as_if_it_had_never_ended(config, final_state, tmp_path):
+    overrides = ("model.dropout=0.3", "optimizer.use_ema=true", "callbacks=best_model", "optimizer.learning_rate=0.1")
+    long = config(*overrides, "trainer.epochs=4", f"paths.output_dir={tmp_path}/long")
+    expected = run(long)
+    place = f"paths.output_dir={tmp_path}/short"
+    short = run(config(*overrides, "trainer.epochs=2", place))
+    prolonged = config(*overrides, "trainer.epochs=4", place, f"resume={short.resume_id}")
+    result = run(prolonged)
+    for before, after in zip(final_state(long)[0].values(), final_state(prolonged)[0].values(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert result.history["val_loss"] == expected.history["val_loss"]
+    assert result.metrics["test_loss"] == expected.metrics["test_loss"]
+    assert result.config_hash == expected.config_hash
+    with pytest.raises(ResumeError, match="is finished, after 4 epochs"):
+        run(prolonged)
+
+
+def test_an_early_stop_stays_one_when_resumed(config, tmp_path):
+    overrides = ("callbacks=early_stopping", "callbacks.early_stopping.patience=1", "trainer.epochs=9",
+                 "callbacks.early_stopping.min_delta=100")  # fmt: skip
+    first = run(config(*overrides))
+    assert len(first.history["loss"]) == 2
+    prolonged = run(config(*overrides, "trainer.epochs=12", f"resume={first.resume_id}"))
+    assert prolonged.history["loss"] == first.history["loss"]
+    assert prolonged.metrics["test_loss"] == first.metrics["test_loss"]
+
+
+DIVERGES = ("optimizer.learning_rate=5", "model.activation=linear", "optimizer.momentum=0.9",
+            "trainer.checkpoint.every=3steps")  # fmt: skip
+
+
+def test_nan_goes_back_with_a_smaller_learning_rate(config, capsys):
+    result = run(config(*DIVERGES, "trainer.on_nan=rollback", "trainer.rollback.factor=0.01"))
+    told = capsys.readouterr().err
+    assert "the loss is" in told
+    assert "with the learning rate times 0.01 (rollback 1 of 3)" in told
+    assert result.history["learning_rate"][-1] == pytest.approx(5 * 0.01, rel=1e-5)
+    assert result.metrics["test_accuracy"] > 0.5
+
+
+def test_nan_stops_when_going_back_does_not_help(config):
+    with pytest.raises(TrainingError, match=r"the loss is .* at step \d+ .* after 2 rollbacks\. The last good"):
+        run(config(*DIVERGES, "trainer.on_nan=rollback", "trainer.rollback.factor=0.99", "trainer.rollback.limit=2"))
+
+
+def test_nan_rollbacks_are_exact_too(check_exact):
+    check_exact(*DIVERGES, "trainer.on_nan=rollback", "trainer.rollback.factor=0.01", every="3steps", stops=(2, 20, 50))
+
+
+def test_nan_stop_names_the_batch_and_keeps_the_last_good_checkpoint(config, tmp_path):
+    conf = config(*DIVERGES, "trainer.checkpoint.every=1steps")
+    with pytest.raises(TrainingError, match="The last good checkpoint is at step") as error:
+        run(conf)
+    (folder,) = folders(conf.paths.output_dir)
+    snapshot = Checkpoints(folder.checkpoints, 1).newest()
+    assert f"is at step {snapshot.step}." in str(error.value)
+    assert all(np.isfinite(array).all() for name, array in snapshot.arrays.items() if name.startswith("model/"))
+    step, batch = map(int, re.search(r"at step (\d+) \(epoch 1, batch (\d+)", str(error.value)).groups())
+    assert step == batch - 1 > snapshot.step
+    named = re.search(r"training examples ([\d, ]+)\)", str(error.value))[1].split(", ")
+    examples = data.load(conf.data, conf.seed, conf.paths.cache_dir).train
+    np.testing.assert_array_equal(np.array(named, int), examples.indices(0, step))
+
+
+def test_other_data_is_refused(config, monkeypatch):
+    first = run(config("trainer.epochs=1"))
+    from kerasdl import record
+
+    environment = record._environment
+    monkeypatch.setattr(record, "_environment", lambda experiment: {**environment(experiment), "data": "another"})
+    with pytest.raises(ResumeError, match="was trained on other data: .*data was [0-9a-f]{16}, is another"):
+        run(config("trainer.epochs=2", f"resume={first.resume_id}"))
+
+
+def test_other_circumstances_are_told(config, monkeypatch, capsys):
+    from kerasdl import record
+
+    first = run(config("trainer.epochs=1"))
+    environment = record._environment
+    monkeypatch.setattr(record, "_environment", lambda experiment: {**environment(experiment), "keras": "9.9"})
+    run(config("trainer.epochs=2", f"resume={first.resume_id}"))
+    assert "may differ in its last bits" in capsys.readouterr().err
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(config, monkeypatch):
+    first = run(config("trainer.epochs=1"))
+    wider = config("trainer.epochs=2", "model.filters=[16,16]")
+    wider.resume = first.resume_id
+    with pytest.raises(ResumeError, match=r"model.filters was \[32, 64\], is \[16, 16\]"):
+        run(wider)
+    # The same configuration, but the code that builds the network is another.
+    build = experiment.build_task
+    monkeypatch.setattr(experiment, "build_task", lambda config, data: build(wider, data))
+    with pytest.raises(ResumeError, match=r"model/0000/kernel has shape \(3, 3, 1, 32\) there, \(3, 3, 1, 16\) here"):
+        run(config("trainer.epochs=2", f"resume={first.resume_id}"))
+    monkeypatch.undo()
+    (folder,) = folders(wider.paths.output_dir)
+    assert folder.record.status == "FINISHED"
+    run(config("trainer.epochs=2", f"resume={first.resume_id}"))
