@@ -5,7 +5,6 @@ the names that `_target_` may take. What needs the data set or Keras to be known
 """
 
 import dataclasses
-import importlib.util
 import math
 import os
 import re
@@ -15,9 +14,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kerasdl.config.cadence import cadence
 from kerasdl.config.explain import did_you_mean, explain
 from kerasdl.config.instantiate import check_target
+from kerasdl.config.training_checks import check_callbacks, check_checkpoints
 from kerasdl.errors import ConfigError
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -102,15 +101,10 @@ def check(config: DictConfig) -> None:
     _check_auto(tree)
     _check_validation(tree)
     _check_contradictions(tree)
-    _check_callbacks(tree)
-    _check_checkpoints(tree)
+    check_callbacks(tree)
+    check_checkpoints(tree)
     for where, target in _targets(tree):
         check_target(target, where)
-
-
-def can_be_run_id(resume: str) -> bool:
-    """Returns whether `resume` can be a run's id or name, or the beginning of one."""
-    return resume not in ("never", "auto") and re.fullmatch(r"[\w-]{4,}", resume) is not None
 
 
 def _check_added(node: DictConfig, where: str = "") -> None:
@@ -179,51 +173,6 @@ def _check_contradictions(tree: dict) -> None:
         raise ConfigError("paths.output_dir must name a folder. Received nothing. Example: paths.output_dir=./mlruns")
     if os.path.exists(output) and not os.path.isdir(output):
         raise ConfigError(f"paths.output_dir must be a folder. Received: {output}, which is a file.")
-
-
-def _check_checkpoints(tree: dict) -> None:
-    trainer, resume = tree["trainer"], tree["resume"]
-    every = cadence(trainer["checkpoint"]["every"], "trainer.checkpoint.every")
-    validate_every = cadence(trainer["validate_every"], "trainer.validate_every", ("steps", "epochs"))
-    if validate_every and not _select(tree, "data.validation"):
-        raise ConfigError(
-            "trainer.validate_every needs a validation split, but data.validation is 0. "
-            "Keep some for validation, e.g. data.validation=0.1"
-        )
-    if trainer["on_nan"] == "rollback" and every is None:
-        raise ConfigError(
-            "trainer.on_nan=rollback goes back to a checkpoint, but trainer.checkpoint.every is null. "
-            "Set it, e.g. trainer.checkpoint.every=1epochs"
-        )
-    best = trainer["checkpoint"]["best"]
-    if best not in (None, "auto"):
-        _check_metric(tree, str(best), "trainer.checkpoint.best")
-    if resume not in ("never", "auto") and not can_be_run_id(str(resume)):
-        raise ConfigError(f"resume must be never, auto or a run's id. Received: {resume}.")
-
-
-def _check_callbacks(tree: dict) -> None:
-    for name, callback in tree["callbacks"].items():
-        if callback is None:
-            continue
-        if not isinstance(callback, dict) or "_target_" not in callback:
-            raise ConfigError(f"callbacks.{name} must name a callback by _target_, or be null. Received: {callback}.")
-        if callback["_target_"] == "keras.callbacks.TensorBoard" and importlib.util.find_spec("tensorboard") is None:
-            raise ConfigError(f"callbacks.{name} needs TensorBoard. Install it: pip install tensorboard")
-        monitor = str(callback.get("monitor", "loss"))
-        _check_metric(tree, monitor, f"callbacks.{name}.monitor")
-
-
-def _check_metric(tree: dict, metric: str, key: str) -> None:
-    """Raises ConfigError if an epoch won't have that metric."""
-    if metric.startswith("val_") and not _select(tree, "data.validation"):
-        raise ConfigError(
-            f"{key} is {metric}, but data.validation is 0. Keep some for validation, e.g. data.validation=0.1"
-        )
-    metrics = ["loss", *tree["task"].get("metrics", [])]
-    known = {"learning_rate", *metrics, *(f"val_{name}" for name in metrics)}
-    if metric not in known and "metrics" in tree["task"]:
-        raise ConfigError(f"{key}: no metric {metric!r}.{did_you_mean(metric, known)}")
 
 
 def _targets(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kerasdl.config.checks import can_be_run_id
 from kerasdl.config.identity import config_hash, deciding, differences
+from kerasdl.config.training_checks import can_be_run_id
 from kerasdl.errors import ResumeError
 from kerasdl.runs.folder import FINISHED, RunFolder, find, folders
 
@@ -27,11 +27,17 @@ def choose(config: DictConfig) -> RunFolder | None:
             same_tracking = folder.record.config["tracking"]["backend"] == config.tracking.backend
             if folder.record.config_hash == identity and folder.record.status != FINISHED and same_tracking:
                 folder.lock()
-                return folder
+                if folder.record.status != FINISHED:
+                    return folder
+                folder.unlock()  # another process has just ended it
         return None
     folder = find(config.paths.output_dir, config.resume)
-    _check_same(folder, config)
     folder.lock()
+    try:
+        _check_same(folder, config)
+    except ResumeError:
+        folder.unlock()
+        raise
     return folder
 
 

@@ -119,7 +119,7 @@ class RunFolder:
                 file.write(json.dumps({"record": record, "crc32": _checksum(record)}, indent=2).encode())
 
     def lock(self) -> None:
-        """Takes the folder for this process.
+        """Takes the folder for this process, and reads its record, which another one may have changed until now.
 
         Raises:
             ResumeError: another process works on the run; names it.
@@ -131,6 +131,8 @@ class RunFolder:
                 f"run {self.id} is being worked on by {error.owner}. Wait for it or end it, or start another run with "
                 "resume=never."
             ) from None
+        if (self.path / "run.json").exists():
+            self._record = _read(self.path / "run.json")
 
     def unlock(self) -> None:
         """Gives the folder free, if this process has it."""

@@ -39,10 +39,14 @@ class Checkpointing:
         self._saved_at = snapshot.step if snapshot else None
         return snapshot
 
-    def discard(self, snapshot: Snapshot) -> None:
-        """Puts a checkpoint aside that turned out to be of no use."""
-        if self._checkpoints:
+    def last_good(self, step: int) -> Snapshot | None:
+        """Returns the checkpoint to go back to when the loss of the last of `step` steps isn't finite, or None."""
+        snapshot = self.newest()
+        # Weights whose very next loss isn't finite were lost already, whatever the learning rate.
+        while self._checkpoints and snapshot and snapshot.step == step - 1:
             self._checkpoints.discard(snapshot.step)
+            snapshot = self.newest()
+        return snapshot
 
     def distance(self, step: int) -> float:
         """Returns the number of steps to the next save, or infinity."""

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 
 from kerasdl.data.info import Split
+from kerasdl.errors import TrainingError
+from kerasdl.training.checkpoints import Snapshot
 from kerasdl.training.progress import Progress
 
 
@@ -33,4 +35,14 @@ def check_finite(progress: Progress, train: Split) -> None:
     raise NotFinite(
         f"the loss is {loss} at step {progress.step - 1} (epoch {progress.epoch + 1}, batch {progress.done} of "
         f"{train.steps}; training examples {examples})"
+    )
+
+
+def given_up(error: NotFinite, last_good: Snapshot | None, rollbacks: int) -> TrainingError:
+    """Returns the error that ends a training whose loss isn't finite."""
+    tried = f" after {rollbacks} rollbacks" if rollbacks else ""
+    kept = f" The last good checkpoint is at step {last_good.step}." if last_good else ""
+    return TrainingError(
+        f"{error}{tried}.{kept} Try a smaller optimizer.learning_rate or optimizer.global_clipnorm=1; "
+        "debug=nan names the operation."
     )

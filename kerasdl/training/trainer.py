@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import psutil
 
 from kerasdl.console import warn
-from kerasdl.errors import TrainingError
 from kerasdl.training.averaging import averaged_weights
 from kerasdl.training.callbacks import hooks_batches
 from kerasdl.training.calls import CallLength
@@ -23,7 +21,8 @@ from kerasdl.training.listener import Listener, Metrics
 from kerasdl.training.loop import EvaluationLoop, TrainingLoop
 from kerasdl.training.profiling import Profiling
 from kerasdl.training.progress import History, Progress
-from kerasdl.training.rollback import NotFinite, Rollback, check_finite
+from kerasdl.training.reports import Reports
+from kerasdl.training.rollback import NotFinite, Rollback, check_finite, given_up
 from kerasdl.training.state import TrainingState
 from kerasdl.training.task import Task
 
@@ -69,12 +68,10 @@ class Trainer:
         self._train = train
         self._validation = validation
         self._epochs = epochs
-        self._interval = interval
         self._validate_every = validate_every
         self._checkpointing = checkpointing
         self._rollback = rollback
         self._profiling = profiling
-        self._listeners = listeners
         # A callback that hooks batches gets a call for each, as Keras's own `fit` would give it.
         self._by_batch = hooks_batches(callbacks)
         self._calls = CallLength(1 if self._by_batch else steps_per_call)
@@ -84,6 +81,7 @@ class Trainer:
         )
         self._progress = Progress(task.shapes(training=True))
         self._state = TrainingState(task, loop, callbacks, self._progress)
+        self._reports = Reports(task, self._progress, interval, listeners)
 
     @property
     def history(self) -> History:
@@ -138,8 +136,8 @@ class Trainer:
             self.history.interrupted = interrupts.requested
             self._profiling.stop()
         # An interval that a signal cut short goes on when the run is resumed.
-        if progress.interval_tally.steps and not interrupts.requested:
-            self._report_interval()
+        if not interrupts.requested:
+            self._reports.interval()
         # The averaged weights are the result; a callback may still prefer those of an earlier epoch.
         self._task.optimizer.finalize_variable_values(model.trainable_weights)
         self._callbacks.on_train_end(logs)
@@ -168,8 +166,7 @@ class Trainer:
                 if results is None:
                     return None
                 metrics |= results
-            for listener in self._listeners:
-                listener.on_epoch(progress.epoch, progress.step, dict(metrics))
+            self._reports.epoch(metrics)
             self._callbacks.on_epoch_end(progress.epoch, dict(metrics))
         progress.end_epoch(metrics)
         self._checkpointing.after_epoch(self._state, progress, metrics)
@@ -214,16 +211,14 @@ class Trainer:
             so_far = self._task.results(progress.epoch_tally.sums)
             if self._by_batch:
                 self._callbacks.on_train_batch_end(progress.done - 1, so_far)
-            for listener in self._listeners:
-                speed = progress.epoch_tally.images_per_second()
-                listener.on_call(progress.epoch, progress.step, {**so_far, "images_per_second": speed})
+            self._reports.call(so_far)
             mark += self._do_what_is_due(interrupts)
 
     def _distances(self) -> list[float]:
         """Returns the numbers of steps to where something is due, so that calls end there."""
         step = self._progress.step
         return [
-            self._interval - step % self._interval,
+            self._reports.distance(),
             self._profiling.distance(step),
             self._validate_every.distance(step),
             self._checkpointing.distance(step),
@@ -232,8 +227,7 @@ class Trainer:
     def _do_what_is_due(self, interrupts: Interrupts) -> float:
         """Reports, validates and saves, if it is time; returns the seconds that aren't training's."""
         progress = self._progress
-        if progress.step % self._interval == 0:
-            self._report_interval()
+        self._reports.interval_if_over()
         if progress.done == self._train.steps:
             return 0.0  # validation and checkpoint wait for the end of the epoch
         seconds = self._validate_within_epoch(interrupts)
@@ -252,49 +246,26 @@ class Trainer:
             results = self._validate(interrupts)
         if results is not None:
             progress.validated_at = progress.step
-            for listener in self._listeners:
-                listener.on_validation(progress.step, results)
+            self._reports.validation(results)
         return time.perf_counter() - start
 
-    def _report_interval(self) -> None:
-        passed = self._progress.interval_tally
-        metrics = {
-            **{f"interval/{name}": value for name, value in self._task.results(passed.sums).items()},
-            "interval/images_per_second": passed.images_per_second(),
-            "interval/memory_gb": psutil.Process().memory_info().rss / 1e9,
-        }
-        for listener in self._listeners:
-            listener.on_interval(self._progress.step, metrics, self.history.learning_rates[-passed.steps :])
-        passed.clear()
-
     def _go_back(self, error: NotFinite) -> None:
-        """Goes back to the last checkpoint with a smaller learning rate, if that is allowed.
+        """Goes back to the last good checkpoint with a smaller learning rate, if that is allowed.
 
         Raises:
             TrainingError: it isn't.
         """
         progress, rollback = self._progress, self._rollback
-        snapshot = self._checkpointing.newest()
-        # Weights whose very next loss isn't finite were lost already, whatever the learning rate.
-        while snapshot and snapshot.step == progress.step - 1:
-            self._checkpointing.discard(snapshot)
-            snapshot = self._checkpointing.newest()
-        kept = f" The last good checkpoint is at step {snapshot.step}." if snapshot else ""
+        snapshot = self._checkpointing.last_good(progress.step)
         if snapshot is None or progress.rollbacks >= rollback.limit:
-            if progress.interval_tally.steps:
-                self._report_interval()  # the last that is known of this training
-            tried = f" after {progress.rollbacks} rollbacks" if progress.rollbacks else ""
-            raise TrainingError(
-                f"{error}{tried}.{kept} Try a smaller optimizer.learning_rate or optimizer.global_clipnorm=1; "
-                "debug=nan names the operation."
-            ) from None
+            self._reports.interval()  # the last that is known of this training
+            raise given_up(error, snapshot, progress.rollbacks) from None
         attempt = progress.rollbacks + 1
         self._state.restore(snapshot)
         # The checkpoint knows of the rollbacks before it was made.
         self._loop.scale_learning_rate(rollback.factor ** (attempt - progress.rollbacks))
         progress.rollbacks = attempt
-        for listener in self._listeners:
-            listener.on_rollback(progress.step, attempt)
+        self._reports.rollback()
         warn(
             f"{error}; back to step {progress.step} with the learning rate times {rollback.factor:g} "
             f"(rollback {attempt} of {rollback.limit})."

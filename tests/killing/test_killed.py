@@ -59,7 +59,7 @@ def test_the_harness_sees_what_differs(tmp_path):
     from harness import Summary, compare
 
     for seed in (0, 1):
-        done = start(tmp_path / str(seed), [*DIGITS, "trainer.epochs=1", f"seed={seed}"])
+        done = start(tmp_path / str(seed), [*DIGITS, *LAYERS, "trainer.epochs=1", f"seed={seed}"])
         assert done.wait(120) == 0
     summary = Summary()
     compare(tmp_path / "0", tmp_path / "1", summary)

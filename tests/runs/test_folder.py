@@ -247,6 +247,22 @@ def test_updates_from_several_threads_lose_nothing(made):
     assert list(folder.path.glob(".*.tmp")) == []
 
 
+def test_an_update_does_not_overtake_one_that_is_being_written(made, monkeypatch):
+    folder, fsync, second = made(), os.fsync, threading.Thread(target=lambda: folder.update(experiment="mnist"))
+
+    def slow(descriptor):
+        monkeypatch.setattr(os, "fsync", fsync)
+        second.start()
+        second.join(0.2)  # without a lock it would be through by now, and be overwritten
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    folder.update(run_id="4f2a")
+    second.join()
+    record = RunFolder.open(folder.path).record
+    assert (record.run_id, record.experiment) == ("4f2a", "mnist")
+
+
 def test_a_failed_update_leaves_the_record_of_before(made, monkeypatch):
     folder = made(status="RUNNING")
 

@@ -223,6 +223,14 @@ def test_a_damaged_one_does_not_count_as_one_of_the_last(tmp_path, warnings):
     assert steps_of(tmp_path) == [10, 15]
 
 
+def test_a_discarded_one_is_kept_under_another_name_and_not_found(tmp_path, warnings):
+    checkpoints = saved(tmp_path, 9, 10, 20)
+    checkpoints.discard(20)
+    assert checkpoints.newest().step == 10
+    assert read(tmp_path / "step-0000000020.npz.diverged").step == 20
+    assert warnings == []
+
+
 def test_if_all_are_damaged_there_is_none(tmp_path, warnings):
     saved(tmp_path, 9, 1, 2, 3)
     for path in tmp_path.glob("step-*.npz"):

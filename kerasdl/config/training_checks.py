@@ -1,0 +1,60 @@
+"""The part of `kerasdl.config.checks` that is about training: checkpoints, callbacks, and the metrics they watch."""
+
+import importlib.util
+import re
+
+from kerasdl.config.cadence import cadence
+from kerasdl.config.explain import did_you_mean
+from kerasdl.errors import ConfigError
+
+
+def can_be_run_id(resume: str) -> bool:
+    """Returns whether `resume` can be a run's id or name, or the beginning of one."""
+    return resume not in ("never", "auto") and re.fullmatch(r"[\w-]{4,}", resume) is not None
+
+
+def check_checkpoints(tree: dict) -> None:
+    """Raises ConfigError for what `resume` and the trainer's keys about validation, checkpoints and NaN can't mean."""
+    trainer, resume = tree["trainer"], tree["resume"]
+    every = cadence(trainer["checkpoint"]["every"], "trainer.checkpoint.every")
+    validate_every = cadence(trainer["validate_every"], "trainer.validate_every", ("steps", "epochs"))
+    if validate_every and not tree["data"]["validation"]:
+        raise ConfigError(
+            "trainer.validate_every needs a validation split, but data.validation is 0. "
+            "Keep some for validation, e.g. data.validation=0.1"
+        )
+    if trainer["on_nan"] == "rollback" and every is None:
+        raise ConfigError(
+            "trainer.on_nan=rollback goes back to a checkpoint, but trainer.checkpoint.every is null. "
+            "Set it, e.g. trainer.checkpoint.every=1epochs"
+        )
+    best = trainer["checkpoint"]["best"]
+    if best not in (None, "auto"):
+        _check_metric(tree, str(best), "trainer.checkpoint.best")
+    if resume not in ("never", "auto") and not can_be_run_id(str(resume)):
+        raise ConfigError(f"resume must be never, auto or a run's id. Received: {resume}.")
+
+
+def check_callbacks(tree: dict) -> None:
+    """Raises ConfigError for a callback that isn't one, lacks a package, or watches a metric that won't be there."""
+    for name, callback in tree["callbacks"].items():
+        if callback is None:
+            continue
+        if not isinstance(callback, dict) or "_target_" not in callback:
+            raise ConfigError(f"callbacks.{name} must name a callback by _target_, or be null. Received: {callback}.")
+        if callback["_target_"] == "keras.callbacks.TensorBoard" and importlib.util.find_spec("tensorboard") is None:
+            raise ConfigError(f"callbacks.{name} needs TensorBoard. Install it: pip install tensorboard")
+        monitor = str(callback.get("monitor", "loss"))
+        _check_metric(tree, monitor, f"callbacks.{name}.monitor")
+
+
+def _check_metric(tree: dict, metric: str, key: str) -> None:
+    """Raises ConfigError if an epoch won't have that metric."""
+    if metric.startswith("val_") and not tree["data"]["validation"]:
+        raise ConfigError(
+            f"{key} is {metric}, but data.validation is 0. Keep some for validation, e.g. data.validation=0.1"
+        )
+    metrics = ["loss", *tree["task"].get("metrics", [])]
+    known = {"learning_rate", *metrics, *(f"val_{name}" for name in metrics)}
+    if metric not in known and "metrics" in tree["task"]:
+        raise ConfigError(f"{key}: no metric {metric!r}.{did_you_mean(metric, known)}")
