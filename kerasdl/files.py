@@ -21,17 +21,17 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        put_in_place(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename in `folder` survive a loss of power, where the system has such a call."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
+def put_in_place(temporary: str | Path, path: Path) -> None:
+    """Renames a file, which has been synced, so that it takes `path`'s place and survives a loss of power."""
+    os.replace(temporary, path)
+    if os.name == "posix":  # elsewhere folders can't be synced
+        descriptor = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

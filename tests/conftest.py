@@ -62,3 +62,12 @@ def command(tmp_path):
         )
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Shows what tests have to tell beyond passing: how many kills were survived."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, line in getattr(report, "user_properties", ()):
+                if name == "summary" and report.when == "call":
+                    terminalreporter.write_line(line)

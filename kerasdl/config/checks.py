@@ -157,6 +157,10 @@ def _check_contradictions(tree: dict) -> None:
     clips = [key for key in ("clipnorm", "global_clipnorm", "clipvalue") if optimizer.get(key) is not None]
     if len(clips) > 1:
         raise ConfigError(f"optimizer.{clips[0]} and optimizer.{clips[1]} exclude each other. Set one of them to null.")
+    if trainer["deterministic"] is True and trainer["jit"] is True:
+        raise ConfigError(
+            "trainer.deterministic=true needs trainer.jit=auto or false: XLA has no deterministic max pooling gradient."
+        )
     if trainer["check_numerics"] and trainer["jit"] is True:
         raise ConfigError("trainer.check_numerics needs trainer.jit=false: compiled code can't name an operation.")
     for metric in task.get("metrics", []):

@@ -5,9 +5,11 @@ and opened under a lock (`Store.connect`): processes that open a fresh sqlite fi
 migrations. What is written there is the business of `kerasdl.tracking.mlflow_tracker`.
 """
 
+import contextlib
 import logging
 import os
 import shlex
+import sqlite3
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import filelock
 
 from kerasdl.config.schema import Paths
 from kerasdl.errors import TrackingError
+from kerasdl.files import put_in_place
 from kerasdl.tracking import checks, secrets
 
 if TYPE_CHECKING:
@@ -94,6 +97,8 @@ class Store:
             uri += "" if "?" in uri else f"?timeout={SQLITE_BUSY_SECONDS}"
         try:
             with self.lock():
+                if self.database and not self.database.exists():
+                    _create_database(self.database)
                 return mlflow.MlflowClient(tracking_uri=uri)
         except filelock.Timeout as error:
             raise TrackingError(
@@ -171,6 +176,24 @@ def import_mlflow():
     # It logs tracebacks of what it raises as well; the tracker tells such errors itself, once.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return mlflow
+
+
+def _create_database(database: Path) -> None:
+    """Makes MLflow's sqlite file, whole: a process that is killed within MLflow's migrations leaves none behind.
+
+    Half-migrated, it could never be opened again.
+    """
+    import mlflow
+
+    for left in database.parent.glob(f".{database.name}.making*"):
+        left.unlink(missing_ok=True)
+    making, whole = (database.with_name(f".{database.name}.making{end}") for end in ("", ".whole"))
+    mlflow.MlflowClient(tracking_uri=f"sqlite:///{making.as_posix()}")
+    # A copy, since MLflow keeps the file open; sqlite syncs it.
+    with contextlib.closing(sqlite3.connect(making)) as source, contextlib.closing(sqlite3.connect(whole)) as copy:
+        source.backup(copy)
+    put_in_place(whole, database)
+    making.unlink()
 
 
 def shorten(path: Path) -> str:

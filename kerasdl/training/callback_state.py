@@ -28,7 +28,7 @@ def capture(callback: keras.callbacks.Callback, name: str) -> tuple[dict[str, np
     arrays: dict[str, np.ndarray] = {}
     values = {}
     for attribute, value in vars(callback).items():
-        if attribute in _KERAS_OWN | _PLACES:
+        if not _is_state(callback, attribute):
             continue
         found: dict[str, np.ndarray] = {}
         try:
@@ -40,9 +40,15 @@ def capture(callback: keras.callbacks.Callback, name: str) -> tuple[dict[str, np
 
 
 def restore(callback: keras.callbacks.Callback, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
-    """Gives `callback` the state that `capture` returned."""
+    """Gives `callback` the state that `capture` returned; what can't be state, such as a method's name, is left out."""
     for attribute, value in values.items():
-        setattr(callback, attribute, _decode(value, arrays, getattr(callback, attribute, None)))
+        if _is_state(callback, attribute):
+            setattr(callback, attribute, _decode(value, arrays, getattr(callback, attribute, None)))
+
+
+def _is_state(callback: keras.callbacks.Callback, attribute: str) -> bool:
+    own = getattr(type(callback), attribute, None)
+    return attribute not in _KERAS_OWN | _PLACES and not callable(own) and not isinstance(own, property)
 
 
 def _encode(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:

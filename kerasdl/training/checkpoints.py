@@ -147,7 +147,8 @@ class Checkpoints:
                 return read(path)
             except (Damaged, OSError) as error:
                 warn(f"checkpoint {path} can't be used ({error}); going back to the one before.")
-                self._put_aside(path, "damaged")
+                if isinstance(error, Damaged):  # what can't be read now may be read another time
+                    self._put_aside(path, "damaged")
         return None
 
     def discard(self, step: int) -> None:

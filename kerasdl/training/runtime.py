@@ -98,10 +98,12 @@ def configure(trainer) -> Runtime:
             "trainer.device and trainer.threads can't change in a process in which TensorFlow has already run. "
             "Start a new process, or restart the notebook's kernel."
         ) from error
-    deterministic = not gpus if trainer.deterministic == "auto" else trainer.deterministic
+    # XLA has no deterministic gradient of max pooling, so `auto` gives way to whichever of the two was asked for.
+    deterministic = not gpus and trainer.jit is not True if trainer.deterministic == "auto" else trainer.deterministic
     if deterministic:
         tf.config.experimental.enable_op_determinism()
-    jit = bool(gpus) and not trainer.check_numerics if trainer.jit == "auto" else trainer.jit
+    may_compile = bool(gpus) and not deterministic and not trainer.check_numerics
+    jit = may_compile if trainer.jit == "auto" else trainer.jit
     return Runtime("GPU" if gpus else "CPU", _describe(gpus, trainer.threads), jit, deterministic)
 
 

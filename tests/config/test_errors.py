@@ -73,6 +73,10 @@ def test_a_mistake_is_named_with_its_next_step(override):
         (["optimizer.clipnorm=1", "optimizer.clipvalue=1"], "exclude each other"),
         (["callbacks=early_stopping", "data.validation=0"], "callbacks.early_stopping.monitor is val_loss, but"),
         (["callbacks=early_stopping", "callbacks.early_stopping.monitor=val_acc"], "Did you mean 'val_accuracy'?"),
+        (
+            ["trainer.deterministic=true", "trainer.jit=true"],
+            "trainer.deterministic=true needs trainer.jit=auto or false",
+        ),
         (["trainer.check_numerics=true", "trainer.jit=true"], "trainer.check_numerics needs trainer.jit=false"),
         (["data=tfds"], "data.name has no value"),
         (["model=layers", "model.layers=[{_target_: os.system, command: id}]"], "model.layers.0._target_ must name"),

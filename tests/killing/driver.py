@@ -76,6 +76,12 @@ def journal(count):
     killed_after(Journal, "append", 3 * count)
 
 
+def while_the_database_is_made(count):
+    import sqlalchemy
+
+    killed_after(sqlalchemy.engine.Connection, "execute", 20 * count)
+
+
 def sent_but_not_noted(count):
     import mlflow
 
@@ -98,6 +104,7 @@ POINTS = {
         evaluation,
         between_epochs,
         journal,
+        while_the_database_is_made,
         sent_but_not_noted,
         the_end,
     )

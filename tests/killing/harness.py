@@ -65,49 +65,47 @@ def survive(overrides: Sequence[str], kills: int, seed: int, folder: Path) -> Su
         RuntimeError: a run failed of itself.
     """
     draw, summary = random.Random(seed), Summary()
-    folder.mkdir(exist_ok=True)
-    begin = time.monotonic()
     in_peace = start(folder / "in_peace", overrides)
     if in_peace.wait(_LONGEST_SECONDS):
-        raise RuntimeError(f"the run that nobody killed failed:\n{_output(folder / 'in_peace')}")
-    seconds = time.monotonic() - begin
+        raise RuntimeError(f"the run that nobody killed failed:\n{_output(folder / 'in_peace')[-3000:]}")
     overrides = [*overrides, "resume=auto"]
-    points = _shuffled(draw, kills)
-    for point in points:
-        ended_by = _kill(folder / "killed", overrides, point, draw, seconds)
+    for way in _ways(draw, kills):
+        ended_by = _kill(folder / "killed", overrides, way, draw)
         if ended_by is None:
             break
         summary.kills.append(ended_by)
     else:
         if start(folder / "killed", overrides).wait(_LONGEST_SECONDS):
-            raise RuntimeError(f"the last run failed:\n{_output(folder / 'killed')}")
+            raise RuntimeError(f"the last run failed:\n{_output(folder / 'killed')[-3000:]}")
     compare(folder / "in_peace", folder / "killed", summary)
     return summary
 
 
-def _shuffled(draw: random.Random, count: int) -> list[str]:
+def _ways(draw: random.Random, count: int) -> list[str]:
     """Returns `count` ways to be killed, all different as long as there are enough."""
-    ways = [*POINTS, "SIGKILL", "SIGTERM", "SIGINT"]
-    ways.remove("the_end")
+    first, last = "while_the_database_is_made", "the_end"  # there is one database to be made, and one end
+    ways = [*(set(POINTS) - {first, last}), "SIGKILL", "SIGTERM", "SIGINT"]
     drawn: list[str] = []
-    while len(drawn) < count - 1:
-        drawn += draw.sample(ways, min(len(ways), count - 1 - len(drawn)))
-    return [*drawn, "the_end"]
+    while len(drawn) < count - 2:
+        drawn += draw.sample(sorted(ways), min(len(ways), count - 2 - len(drawn)))
+    return [first, *drawn, last]
 
 
-def _kill(folder: Path, overrides: Sequence[str], point: str, draw: random.Random, seconds: float) -> str | None:
+def _kill(folder: Path, overrides: Sequence[str], way: str, draw: random.Random) -> str | None:
     """Starts the run and kills it; returns how, or None if it came to its end before."""
-    if point in POINTS:
+    if way in POINTS:
         count = draw.randint(1, 4)
-        process = start(folder, overrides, point, str(count))
-        how, expected = f"{point} {count}", [-signal.SIGKILL]
+        process = start(folder, overrides, way, str(count))
+        how, expected = f"{way} {count}", [-signal.SIGKILL]
         process.wait(_LONGEST_SECONDS)
     else:
+        number, lines, delay = signal.Signals[way], draw.randint(1, 10), draw.uniform(0, 1)
+        how, expected = f"{way} {delay:.2f} s behind line {lines}", [-number, 128 + number]
+        begin = len(_output(folder).splitlines())
         process = start(folder, overrides)
-        number = signal.Signals[point]
-        # Any instruction may be the last, of the imports as well.
-        delay = draw.uniform(0.3 * seconds, seconds)
-        how, expected = f"{point} after {delay:.1f} s", [-number, 128 + number]
+        while process.poll() is None and len(_output(folder).splitlines()) < begin + lines:
+            time.sleep(0.05)
+        # Then at any instruction.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(delay)
         process.send_signal(number)
@@ -115,7 +113,7 @@ def _kill(folder: Path, overrides: Sequence[str], point: str, draw: random.Rando
     if process.returncode == 0:
         return None
     if process.returncode not in expected:
-        raise RuntimeError(f"{how}: the run ended with {process.returncode}:\n{_output(folder)}")
+        raise RuntimeError(f"{how}: the run ended with {process.returncode}:\n{_output(folder)[-3000:]}")
     return how
 
 
@@ -131,12 +129,14 @@ def start(folder: Path, overrides: Sequence[str], *fault: str) -> subprocess.Pop
 
 
 def _output(folder: Path) -> str:
-    return (folder / "output").read_text()[-3000:]
+    """Returns what the runs of a working directory have printed so far."""
+    output = folder / "output"
+    return output.read_text() if output.exists() else ""
 
 
 def compare(one: Path, other: Path, summary: Summary) -> None:
-    """Adds to `summary` what differs between the runs of two working directories."""
-    (arrays, values), (other_arrays, other_values) = final_state(one), final_state(other)
+    """Adds to `summary` what differs between the runs of two working directories: last and best state, and MLflow."""
+    (arrays, values), (other_arrays, other_values) = states(one), states(other)
     summary.weights = sum(array.size for array in arrays.values())
     for name in sorted({*arrays, *other_arrays}):
         left, right = arrays.get(name), other_arrays.get(name)
@@ -154,20 +154,25 @@ def compare(one: Path, other: Path, summary: Summary) -> None:
             summary.differences.append(f"MLflow's history of {key}")
 
 
-def final_state(folder: Path) -> tuple[dict, dict]:
-    """Returns arrays and values of the last checkpoint of the only run, without what depends on the clock."""
+def states(folder: Path) -> tuple[dict, dict]:
+    """Returns arrays and values of the last and the best checkpoint of the only run, but for what the clock decides."""
     from kerasdl.runs import folders
-    from kerasdl.training.checkpoints import Checkpoints
+    from kerasdl.training.checkpoints import read
 
     (run,) = folders(folder / "mlruns")
-    snapshot = Checkpoints(run.checkpoints, 1).newest()
     assert run.record.status == "FINISHED"
-    assert snapshot is not None
-    for name in WALL_CLOCK:
-        snapshot.values["epochs"].pop(name, None)
-    for tally in ("epoch_tally", "interval_tally"):
-        snapshot.values[tally].pop("seconds")
-    return snapshot.arrays, snapshot.values
+    paths = {"last": max(run.checkpoints.glob("step-*.npz"))}
+    paths["best"] = run.checkpoints / f"step-{read(paths['last']).values['best']['step']:010d}.npz"
+    arrays, values = {}, {}
+    for which, path in paths.items():
+        snapshot = read(path)
+        arrays |= {f"{which}/{name}": array for name, array in snapshot.arrays.items()}
+        values[which] = snapshot.values
+        for name in WALL_CLOCK:
+            snapshot.values["epochs"].pop(name, None)
+        for tally in ("epoch_tally", "interval_tally"):
+            snapshot.values[tally].pop("seconds")
+    return arrays, values
 
 
 def metric_histories(folder: Path) -> dict[str, list]:

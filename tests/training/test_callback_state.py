@@ -237,3 +237,11 @@ def test_nothing_is_executed_on_restoring(tmp_path, monkeypatch):
             callback_state.restore(callback, {}, {"wrapped": {"comparison": unknown}})
     assert callback.wrapped is keras.ops.greater
     assert not trace.exists()
+
+
+def test_a_forged_state_replaces_no_method_and_moves_no_file(tmp_path):
+    callback = keras.callbacks.ModelCheckpoint(tmp_path / "own.keras")
+    callback_state.restore(callback, {}, {"filepath": "/elsewhere.keras", "on_epoch_end": "gone", "best": 3.0})
+    assert callback.filepath == str(tmp_path / "own.keras")
+    assert callable(callback.on_epoch_end)
+    assert callback.best == 3.0
