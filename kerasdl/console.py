@@ -133,6 +133,11 @@ def warn(line: str) -> None:
     print(f"Warning: {line}", file=sys.stderr, flush=True)
 
 
+def complain(line: str) -> None:
+    """Prints a line about something that wasn't done, and that makes the exit code non-zero."""
+    print(f"Error: {line}", file=sys.stderr, flush=True)
+
+
 def _rows(rows: Mapping[str, str]) -> None:
     for name, text in rows.items():
         print(f"{name:<10} {text}", flush=True)

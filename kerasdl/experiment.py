@@ -217,7 +217,7 @@ def _finish(experiment: Experiment, result: Result) -> Result:
     except OSError as error:
         problems.append(f"{experiment.folder.path} can't be written: {error.strerror or error}. Make room there.")
     for problem in problems:
-        console.warn(problem)
+        console.complain(problem)
     return replace(result, problems=tuple(problems))
 
 

@@ -131,7 +131,7 @@ def test_a_full_disk_does_not_stop_training_but_is_an_error_at_its_end(start, fa
     assert process.returncode == 1
     assert output.count("training goes on, earlier checkpoints are intact") == 1
     assert "test       loss" in output
-    assert re.search(r"Warning: the last checkpoint couldn't be written to \S+ \(File too large\)", output)
+    assert re.search(r"Error: the last checkpoint couldn't be written to \S+ \(File too large\)", output)
     assert "Traceback" not in output
     assert not list(tmp_path.rglob("*.npz"))
     assert not list(tmp_path.rglob("*.tmp"))

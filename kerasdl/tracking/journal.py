@@ -7,6 +7,7 @@ mean is the business of `kerasdl.tracking.entries`.
 """
 
 import contextlib
+import errno
 import json
 import os
 import threading
@@ -172,7 +173,7 @@ class Journal:
                     os.ftruncate(self._file.fileno(), self._end)
                     written = os.pwrite(self._file.fileno(), line, self._end)
                 if written < len(line):
-                    raise OSError(f"{written} of {len(line)} bytes were taken")
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
                 with contextlib.suppress(OSError):  # what stays is written over, or cut when the journal is opened
                     os.ftruncate(self._file.fileno(), self._end)

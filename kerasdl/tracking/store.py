@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 DATABASE = "mlflow.db"
 LOCK_TIMEOUT_SECONDS = 120.0
-# How long a writer waits for another process's transaction; SQLite's own 5 s are few for a busy sweep.
-SQLITE_BUSY_SECONDS = 60
+# How long a writer waits for another process's transaction before it says so and tries again; SQLite's own 5 s are few
+# for a busy sweep.
+SQLITE_BUSY_SECONDS = 15
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,8 @@ class Worker:
         Args:
             patience: seconds to wait for a store that is away. While it answers, sending takes as long as it takes.
         """
+        if self.last_error and patience >= FINAL_RETRY_SECONDS:
+            say(f"waiting up to {patience:g} s for {self._store.describe()} ...")
         self._patience = patience
         self._progress_at = time.monotonic()
         self._closing.set()
