@@ -123,6 +123,11 @@ def test_a_second_process_is_refused_and_a_dead_ones_lock_is_not_in_the_way(star
 
 
 def test_a_full_disk_does_not_stop_training_but_is_an_error_at_its_end(start, fast, tmp_path):
+    from kerasdl import compose, data
+
+    conf = compose(fast)
+    data.load(conf.data, conf.seed, conf.paths.cache_dir)  # has to be there already: it needs larger files
+
     def small_files():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
