@@ -1,12 +1,15 @@
 """Checkpoint files: what was written comes back or is refused, and what goes wrong costs no earlier one."""
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from pathlib import Path
@@ -357,17 +360,37 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path
     assert len(warnings) == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder_keeps_what_it_has(tmp_path, warnings):
-    checkpoints = saved(tmp_path, 1, 1)
-    tmp_path.chmod(0o500)
-    try:
+@pytest.fixture
+def read_only():
+    """Gives a folder, and a way to make it read-only; root, who may write anywhere, becomes nobody for that time."""
+    folder = Path(tempfile.mkdtemp())  # pytest's own folders are closed to nobody
+
+    @contextlib.contextmanager
+    def protected():
+        folder.chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+
+    yield folder, protected
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no users as POSIX knows them")
+def test_a_read_only_folder_keeps_what_it_has(read_only, warnings):
+    folder, protected = read_only
+    checkpoints = saved(folder, 1, 1)
+    with protected():
         checkpoints.save(snapshot(2), None)
         checkpoints.wait()
-        assert isinstance(checkpoints.error, PermissionError)
-        assert checkpoints.newest().step == 1
-    finally:
-        tmp_path.chmod(0o700)
+    assert isinstance(checkpoints.error, PermissionError)
+    assert checkpoints.newest().step == 1
+    assert len(warnings) == 1
 
 
 FULL_DISK = """

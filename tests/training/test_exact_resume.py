@@ -221,3 +221,8 @@ def test_a_refused_resume_leaves_the_run_as_it_was(config, monkeypatch):
     (folder,) = folders(wider.paths.output_dir)
     assert folder.record.status == "FINISHED"
     run(config("trainer.epochs=2", f"resume={first.resume_id}"))
+
+
+def test_tensorboard_goes_on_in_another_folder(check_exact, tmp_path):
+    """A callback that hooks every batch and holds open files."""
+    check_exact("callbacks=tensorboard", f"callbacks.tensorboard.log_dir={tmp_path}/logs", stops=(30, 50))
