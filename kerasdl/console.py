@@ -93,9 +93,14 @@ def announce(experiment: "Experiment") -> None:
             "optimizer": f"{_name(optimizer)}, {rate}, batch {config.data.batch_size}",
             "device": f"{experiment.runtime.name}, {precision}",
             "results": experiment.tracker.describe(),
-            **({"resumes": f"run {experiment.folder.id}"} if experiment.is_resumed else {}),
         }
     )
+
+
+def announce_resumption(experiment: "Experiment", step: int) -> None:
+    """Says where a run goes on."""
+    total = experiment.config.trainer.epochs * experiment.data.train.steps
+    _rows({"resumes": f"run {experiment.folder.id}, of whose {total:,} steps {step:,} are done"})
 
 
 def conclude(experiment: "Experiment", result: "Result") -> None:

@@ -141,6 +141,8 @@ def _train_and_test(experiment: Experiment, watch: console.Stopwatch) -> Result:
     trainer = build_trainer(experiment, [display, tracking.TrackingListener(tracker)], profile)
     step = trainer.begin()
     with Interrupts() as interrupts:
+        if experiment.is_resumed:
+            console.announce_resumption(experiment, step)
         record.begin(experiment, step, trainer.rollbacks)
         display.begin(step)
         try:

@@ -94,7 +94,7 @@ def _ways(draw: random.Random, count: int) -> list[str]:
 def _kill(folder: Path, overrides: Sequence[str], way: str, draw: random.Random) -> str | None:
     """Starts the run and kills it; returns how, or None if it came to its end before."""
     if way in POINTS:
-        count = draw.randint(1, 4)
+        count = draw.randint(1, 4 if way in ("training", "journal", "while_the_database_is_made") else 2)
         process = start(folder, overrides, way, str(count))
         how, expected = f"{way} {count}", [-signal.SIGKILL]
         process.wait(_LONGEST_SECONDS)
