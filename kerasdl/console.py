@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasdl.config.schema import Paths
+from kerasdl.files import shorten
 
 if TYPE_CHECKING:
     from kerasdl.experiment import Experiment, Result
@@ -93,6 +94,7 @@ def announce(experiment: "Experiment") -> None:
             "optimizer": f"{_name(optimizer)}, {rate}, batch {config.data.batch_size}",
             "device": f"{experiment.runtime.name}, {precision}",
             "results": experiment.tracker.describe(),
+            "state": shorten(experiment.folder.path),
         }
     )
 
@@ -107,10 +109,8 @@ def conclude(experiment: "Experiment", result: "Result") -> None:
     """Says what came out, and how to look at it."""
     rows = {}
     if result.status == "KILLED":
-        epochs = len(result.history.get("loss", []))
-        whole = "epoch" if epochs == 1 else "epochs"
         cause = "Ctrl-C" if result.interrupted == "SIGINT" else result.interrupted
-        rows["stopped"] = f"by {cause} after {epochs} full {whole}"
+        rows["stopped"] = f"by {cause} behind step {result.steps:,}, in epoch {len(result.history.get('loss', [])) + 1}"
         rows["go on"] = _resume_command(experiment, result.resume_id)
     elif experiment.data.test is not None:
         rows["test"] = _test_row(result.metrics, experiment.data.test.size)

@@ -74,6 +74,7 @@ class Result:
         run_id: the MLflow run's id; None with `tracking=none`.
         resume_id: what `resume=` takes to continue or prolong the run.
         config_hash: identity of what decided the result.
+        steps: training steps that are done, those before a resume included.
         seconds: how long it took, data and model included.
         first_step_at: time (seconds since 1970) at which the first training step was done.
         problems: what couldn't be kept (a checkpoint, something that MLflow didn't take), a line each.
@@ -88,6 +89,7 @@ class Result:
     run_id: str | None
     resume_id: str
     config_hash: str
+    steps: int
     seconds: float
     first_step_at: float
     problems: tuple[str, ...] = ()
@@ -179,6 +181,7 @@ def _conclude(experiment: Experiment, trainer: "Trainer", interrupts: Interrupts
         run_id=experiment.tracker.run_id,
         resume_id=experiment.folder.id,
         config_hash=experiment.config_hash,
+        steps=len(history.losses),
         seconds=watch.seconds(),
         first_step_at=history.first_step_at,
         problems=record.checkpoint_problems(experiment.folder, trainer.checkpoint_error),
@@ -226,6 +229,7 @@ def _finish(experiment: Experiment, result: Result) -> Result:
 def _give_up(experiment: Experiment, error: BaseException) -> None:
     """Ends the run of an experiment that `error` ended; failures of MLflow or of the disk must not hide that one."""
     status = "FAILED" if isinstance(error, Exception) else "KILLED"
+    console.say(f"{status.lower():<10} run {experiment.folder.id}")
     with contextlib.suppress(OSError):
         experiment.folder.update(status=status)
     try:

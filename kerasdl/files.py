@@ -38,6 +38,11 @@ def put_in_place(temporary: str | Path, path: Path) -> None:
             os.close(descriptor)
 
 
+def shorten(path: Path) -> str:
+    """Returns `path` relative to the working directory if it lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
 @contextlib.contextmanager
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Holds the lock file `path`; calls `waiting` once if another process has it.

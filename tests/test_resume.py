@@ -144,7 +144,7 @@ def test_a_full_disk_does_not_stop_training_but_is_an_error_at_its_end(start, fa
 
 @pytest.mark.parametrize(("resume", "message"), [
     ("0123456789abcdef", "resume: there is no run 0123456789abcdef under"),
-    ("al", "resume must be never, auto or a run's id. Received: al"),
+    ("al", "resume must be never, auto, or at least the first 4 characters of a run's id. Received: 'al'"),
 ])  # fmt: skip
 def test_a_run_that_is_not_there_is_told(command, resume, message):
     ended = command("train", f"resume={resume}", "tracking=none")

@@ -41,8 +41,9 @@ def cadence(text: Any, key: str, units: tuple[str, ...] = _UNITS) -> Cadence | N
     count, unit = (float(found[1]), f"{found[2]}s") if found else (0.0, "")
     if unit not in units or not 0 < count < math.inf or (unit == "steps" and count != int(count)):
         examples = {"steps": "100steps", "epochs": "1epochs", "minutes": "10minutes"}
+        allowed = " or ".join("whole steps" if unit == "steps" else unit for unit in units)
         raise ConfigError(
-            f"{key} must be a number > 0 of {' or '.join(units)}, or null for never. Received: {text}. "
+            f"{key} must be a number > 0 of {allowed}, with the unit, or null for never. Received: '{text}'. "
             f"Example: {key}={examples[units[0]]}"
         )
     return Cadence(count, unit)

@@ -32,7 +32,9 @@ def check_checkpoints(tree: dict) -> None:
     if best not in (None, "auto"):
         _check_metric(tree, str(best), "trainer.checkpoint.best")
     if resume not in ("never", "auto") and not can_be_run_id(str(resume)):
-        raise ConfigError(f"resume must be never, auto or a run's id. Received: {resume}.")
+        raise ConfigError(
+            f"resume must be never, auto, or at least the first 4 characters of a run's id. Received: '{resume}'."
+        )
 
 
 def check_callbacks(tree: dict) -> None:

@@ -11,8 +11,9 @@ import filelock
 
 from kerasdl.config.schema import Paths
 from kerasdl.errors import TrackingError
+from kerasdl.files import shorten
 from kerasdl.tracking import secrets
-from kerasdl.tracking.store import Store, shorten
+from kerasdl.tracking.store import Store
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What sqlite and the drivers of other databases say when the same call may succeed later.

@@ -19,7 +19,7 @@ import filelock
 
 from kerasdl.config.schema import Paths
 from kerasdl.errors import TrackingError
-from kerasdl.files import put_in_place
+from kerasdl.files import put_in_place, shorten
 from kerasdl.tracking import checks, secrets
 
 if TYPE_CHECKING:
@@ -195,11 +195,6 @@ def _create_database(database: Path) -> None:
         source.backup(copy)
     put_in_place(whole, database)
     making.unlink()
-
-
-def shorten(path: Path) -> str:
-    """Returns `path` relative to the working directory if it lies below it."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def experiment_id(client: "MlflowClient", name: str, store: Store) -> str:

@@ -1,6 +1,7 @@
 """A loss that isn't finite: noticed at its step, and what to do about it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kerasdl.data.info import Split
@@ -23,7 +24,15 @@ class Rollback:
 
 
 class NotFinite(Exception):
-    """A loss that isn't finite; says where."""
+    """A loss that isn't finite; says where.
+
+    Attributes:
+        examples: where the batch's examples stand in the TFDS split that they are read from.
+    """
+
+    def __init__(self, where: str, examples: Sequence[int]):
+        super().__init__(where)
+        self.examples = examples
 
 
 def check_finite(progress: Progress, train: Split) -> None:
@@ -31,10 +40,10 @@ def check_finite(progress: Progress, train: Split) -> None:
     loss = progress.history.losses[-1]
     if math.isfinite(loss):
         return
-    examples = ", ".join(map(str, train.indices(progress.epoch, progress.done - 1)))
     raise NotFinite(
         f"the loss is {loss} at step {progress.step - 1} (epoch {progress.epoch + 1}, batch {progress.done} of "
-        f"{train.steps}; training examples {examples})"
+        f"{train.steps})",
+        train.indices(progress.epoch, progress.done - 1).tolist(),
     )
 
 
@@ -44,5 +53,5 @@ def given_up(error: NotFinite, last_good: Snapshot | None, rollbacks: int) -> Tr
     kept = f" The last good checkpoint is at step {last_good.step}." if last_good else ""
     return TrainingError(
         f"{error}{tried}.{kept} Try a smaller optimizer.learning_rate or optimizer.global_clipnorm=1; "
-        "debug=nan names the operation."
+        f"debug=nan names the operation. Training examples of the batch: {', '.join(map(str, error.examples))}."
     )

@@ -267,6 +267,6 @@ class Trainer:
         progress.rollbacks = attempt
         self._reports.rollback()
         warn(
-            f"{error}; back to step {progress.step} with the learning rate times {rollback.factor:g} "
+            f"{error}; back to step {progress.step}, with the learning rate times {rollback.factor**attempt:g} "
             f"(rollback {attempt} of {rollback.limit})."
         )

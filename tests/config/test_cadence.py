@@ -49,16 +49,18 @@ def test_anything_else_is_refused(text):
     with pytest.raises(ConfigError) as caught:
         cadence(text, "trainer.checkpoint.every")
     message = str(caught.value)
-    assert message.startswith("trainer.checkpoint.every must be a number > 0 of steps or epochs or minutes, or null")
-    assert f"Received: {text}." in message
+    assert message.startswith("trainer.checkpoint.every must be a number > 0 of whole steps or epochs or minutes, with")
+    assert f"Received: '{text}'." in message
     assert message.endswith("Example: trainer.checkpoint.every=100steps")
 
 
 def test_units_can_be_limited():
     assert cadence("3epochs", "key", ("steps", "epochs")) == Cadence(3, "epochs")
-    with pytest.raises(ConfigError, match=r"key must be a number > 0 of epochs, or .* Example: key=1epochs$"):
+    with pytest.raises(ConfigError, match=r"key must be a number > 0 of epochs, with .* Example: key=1epochs$"):
         cadence("3steps", "key", ("epochs",))
-    with pytest.raises(ConfigError, match=r"of steps or epochs, or null for never\. Received: 3minutes\."):
+    with pytest.raises(
+        ConfigError, match=r"of whole steps or epochs, with the unit, or null for never\. Received: '3minutes'\."
+    ):
         cadence("3minutes", "key", ("steps", "epochs"))
 
 
@@ -112,11 +114,17 @@ def test_sound_settings_pass(config, overrides):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["trainer.checkpoint.every=often"], "trainer.checkpoint.every must be a number > 0 of steps or epochs or min"),
+        (
+            ["trainer.checkpoint.every=often"],
+            "trainer.checkpoint.every must be a number > 0 of whole steps or epochs or min",
+        ),
         (["trainer.checkpoint.every=0steps"], "trainer.checkpoint.every must be a number > 0 of"),
-        (["trainer.checkpoint.every=5"], "Received: 5. Example: trainer.checkpoint.every=100steps"),
-        (["trainer.validate_every=2minutes"], "trainer.validate_every must be a number > 0 of steps or epochs, or"),
-        (["trainer.validate_every=0.5steps"], "Received: 0.5steps. Example: trainer.validate_every=100steps"),
+        (["trainer.checkpoint.every=5"], "Received: '5'. Example: trainer.checkpoint.every=100steps"),
+        (
+            ["trainer.validate_every=2minutes"],
+            "trainer.validate_every must be a number > 0 of whole steps or epochs, with",
+        ),
+        (["trainer.validate_every=0.5steps"], "Received: '0.5steps'. Example: trainer.validate_every=100steps"),
         (
             ["trainer.validate_every=10steps", "data.validation=0"],
             "trainer.validate_every needs a validation split, but data.validation is 0. Keep some for validation",

@@ -110,11 +110,17 @@ def _kill(folder: Path, overrides: Sequence[str], way: str, draw: random.Random)
             process.wait(delay)
         process.send_signal(number)
         process.wait(_LONGEST_SECONDS)
-    if process.returncode == 0:
+    if process.returncode == 0 or _is_finished(folder):  # the signal may have come to an interpreter that was ending
         return None
     if process.returncode not in expected:
         raise RuntimeError(f"{how}: the run ended with {process.returncode}:\n{_output(folder)[-3000:]}")
     return how
+
+
+def _is_finished(folder: Path) -> bool:
+    from kerasdl.runs import FINISHED, folders
+
+    return any(run.record.status == FINISHED for run in folders(folder / "mlruns"))
 
 
 def start(folder: Path, overrides: Sequence[str], *fault: str) -> subprocess.Popen:

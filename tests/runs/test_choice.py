@@ -258,7 +258,9 @@ def test_what_can_be_no_runs_id_is_a_wrong_configuration(config, resume_alone, b
     begun(run_id="abcd1234")
     received = value.strip("'")
     for conf in (config(f"resume={value}"), resume_alone(f"resume={value}")):
-        message = f"resume must be never, auto or a run's id. Received: {received}."
+        message = (
+            f"resume must be never, auto, or at least the first 4 characters of a run's id. Received: '{received}'."
+        )
         with pytest.raises(ConfigError, match=f"^{re.escape(message)}$") as caught:
             check(conf)
         assert caught.value.exit_code == 2

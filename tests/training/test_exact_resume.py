@@ -181,7 +181,7 @@ def test_nan_stop_names_the_batch_and_keeps_the_last_good_checkpoint(config, tmp
     assert all(np.isfinite(array).all() for name, array in snapshot.arrays.items() if name.startswith("model/"))
     step, batch = map(int, re.search(r"at step (\d+) \(epoch 1, batch (\d+)", str(error.value)).groups())
     assert step == batch - 1 > snapshot.step
-    named = re.search(r"training examples ([\d, ]+)\)", str(error.value))[1].split(", ")
+    named = re.search(r"Training examples of the batch: ([\d, ]+)\.", str(error.value))[1].split(", ")
     examples = data.load(conf.data, conf.seed, conf.paths.cache_dir).train
     np.testing.assert_array_equal(np.array(named, int), examples.indices(0, step))
 
