@@ -31,11 +31,16 @@ def put_in_place(temporary: str | Path, path: Path) -> None:
     """Renames a file, which has been synced, so that it takes `path`'s place and survives a loss of power."""
     os.replace(temporary, path)
     if os.name == "posix":  # elsewhere folders can't be synced
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Brings a file, or the names in a folder, to the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def shorten(path: Path) -> str:

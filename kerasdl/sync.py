@@ -10,8 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from kerasdl.config.composition import key_values
 from kerasdl.config.schema import Paths, Tracking
-from kerasdl.errors import ConfigError, ResumeError, TrackingError, UserError
+from kerasdl.errors import ResumeError, TrackingError, UserError
 from kerasdl.runs import RunFolder, folders
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     options = _parser().parse_args(arguments)
     try:
-        values = _overrides(options.overrides)
+        values = key_values(options.overrides, KEYS)
         config = SimpleNamespace(
             paths=Paths(output_dir=values.get("paths.output_dir", Paths.output_dir)),
             tracking=Tracking(uri=values.get("tracking.uri")),
@@ -80,9 +81,8 @@ def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
         columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
         with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
             task = bar.add_task(f"run {folder.id}", total=None)
-            now = RunFolder.open(folder.path)  # another process may have changed the record before the lock was ours
-            count = send_waiting(now, located, lambda sent, total: bar.update(task, completed=sent, total=total))
-            return now.id, count
+            count = send_waiting(folder, located, lambda sent, total: bar.update(task, completed=sent, total=total))
+            return folder.id, count
     finally:
         folder.unlock()
 
@@ -101,17 +101,6 @@ def _parser() -> argparse.ArgumentParser:
         "store whose address has a password, which runs don't keep",
     )
     return parser
-
-
-def _overrides(items: list[str]) -> dict[str, str]:
-    """Returns KEY=VALUE arguments as a dict."""
-    overrides = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if key not in KEYS or not equals or not value:
-            raise ConfigError(f"arguments must be {' or '.join(f'{key}=VALUE' for key in KEYS)}. Received: '{item}'.")
-        overrides[key] = value
-    return overrides
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import argparse
 import sys
 from types import SimpleNamespace
 
+from kerasdl.config.composition import key_values
 from kerasdl.config.schema import Paths, Tracking
 from kerasdl.errors import ConfigError, UserError
 
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Parses the command line (`sys.argv[1:]` by default) and serves the UI; exit code 1 or 2 for a user's mistake."""
     options = _parser().parse_args(arguments)
     try:
-        values = {"host": options.host, "port": options.port} | _overrides(options.overrides)
+        values = {"host": options.host, "port": options.port} | key_values(options.overrides, KEYS)
         config = SimpleNamespace(
             paths=Paths(output_dir=values.get("paths.output_dir", Paths.output_dir)),
             tracking=Tracking(uri=values.get("tracking.uri")),
@@ -52,17 +53,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine)")
     parser.add_argument("--port", default="5000", help="port to listen on, 0 for a free one (default 5000)")
     return parser
-
-
-def _overrides(items: list[str]) -> dict[str, str]:
-    """Returns KEY=VALUE arguments as a dict."""
-    overrides = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if key not in KEYS or not equals or not value:
-            raise ConfigError(f"arguments must be {', '.join(f'{key}=VALUE' for key in KEYS)}. Received: '{item}'.")
-        overrides[key] = value
-    return overrides
 
 
 def _port(text: str) -> int:

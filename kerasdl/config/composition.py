@@ -5,6 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from kerasdl.errors import ConfigError
+
 
 def conf_dir() -> Path:
     """Returns the folder of YAML files: conf/ of a checkout, or its copy inside an installed package."""
@@ -38,6 +40,21 @@ def register() -> None:
 def quoted(overrides: Sequence[str]) -> list[str]:
     """Returns the overrides with `debug=nan` quoted: Hydra would read that option's name as a number."""
     return ["debug='nan'" if override == "debug=nan" else override for override in overrides]
+
+
+def key_values(items: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
+    """Returns KEY=VALUE arguments as a dict, for entry points that need no more of the configuration than some keys.
+
+    Raises:
+        ConfigError: an argument of another form, or another key.
+    """
+    values = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if key not in keys or not equals or not value:
+            raise ConfigError(f"arguments must be {' or '.join(f'{key}=VALUE' for key in keys)}. Received: '{item}'.")
+        values[key] = value
+    return values
 
 
 def groups(folder: Path | None = None) -> list[str]:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from kerasdl.files import sync
 from kerasdl.tracking.entries import Entry
 
 
@@ -34,9 +35,9 @@ class Spool:
         try:
             folder.mkdir(parents=True)
             write(path)
-            _sync(folder)
-            _sync_one(self._path)
-            _sync_one(self._path.parent)
+            _sync_all(folder)
+            sync(self._path)
+            sync(self._path.parent)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -61,17 +62,9 @@ class Spool:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
+def _sync_all(folder: Path) -> None:
     """Brings a folder and all that is in it to the disk itself."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            _sync_one(Path(parent, name))
-        _sync_one(Path(parent))
-
-
-def _sync_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync(Path(parent, name))
+        sync(Path(parent))
