@@ -59,12 +59,6 @@ def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
     containers = _containers(config)
     if not experiment.is_resumed:
         experiment.folder.create()
-    experiment.folder.update(
-        status="RUNNING",
-        config=containers,
-        config_hash=experiment.config_hash,
-        environment=experiment.folder.record.environment or _environment(experiment),
-    )
     params = dict(containers)
     params["parameters"] = experiment.task.model.count_params()
     params["device"] = experiment.runtime.name
@@ -76,6 +70,13 @@ def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
         params=params,
         tags=tags,
         resumed_at=step if experiment.is_resumed else None,
+    )
+    # Behind what may still refuse: a run that can't go on stays as it was.
+    experiment.folder.update(
+        status="RUNNING",
+        config=containers,
+        config_hash=experiment.config_hash,
+        environment=experiment.folder.record.environment or _environment(experiment),
     )
     tracker.attempt = rollbacks
     tracker.dataset(

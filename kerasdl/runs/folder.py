@@ -8,6 +8,7 @@
 It is made before MLflow has been opened, and also without MLflow; from `run_id` on both names mean the same run.
 """
 
+import contextlib
 import dataclasses
 import json
 import secrets
@@ -142,13 +143,10 @@ class RunFolder:
 def folders(output_dir: str | Path) -> Iterator[RunFolder]:
     """Yields the runs of an output directory, newest first; leaves out what isn't a run or is damaged."""
     runs = _runs(output_dir)
-    names = sorted((path for path in runs.iterdir() if path.is_dir()), reverse=True) if runs.is_dir() else []
     found = []
-    for path in names:
-        try:
+    for path in runs.iterdir() if runs.is_dir() else ():
+        with contextlib.suppress(ResumeError):
             found.append(RunFolder.open(path))
-        except ResumeError:
-            continue
     yield from sorted(found, key=lambda folder: folder.record.created, reverse=True)
 
 

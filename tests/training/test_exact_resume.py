@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasdl import data, experiment, run
-from kerasdl.errors import ResumeError, TrainingError
+from kerasdl.errors import ResumeError, TrackingError, TrainingError
 from kerasdl.runs import folders
 from kerasdl.training.checkpoints import Checkpoints
 
@@ -223,6 +223,24 @@ def test_a_refused_resume_leaves_the_run_as_it_was(config, monkeypatch):
     run(config("trainer.epochs=2", f"resume={first.resume_id}"))
 
 
-def test_tensorboard_goes_on_in_another_folder(check_exact, tmp_path):
+def test_tensorboards_callback_goes_on(check_exact, tmp_path):
     """A callback that hooks every batch and holds open files."""
     check_exact("callbacks=tensorboard", f"callbacks.tensorboard.log_dir={tmp_path}/logs", stops=(30, 50))
+
+
+def test_a_store_that_refuses_leaves_the_run_as_it_was(config, monkeypatch):
+    from kerasdl.tracking import NoTracker
+
+    first = run(config("trainer.epochs=1"))
+    prolonged = config("trainer.epochs=2", f"resume={first.resume_id}")
+
+    def refuses(*args, **kwargs):
+        raise TrackingError("another store")
+
+    monkeypatch.setattr(NoTracker, "start", refuses)
+    with pytest.raises(TrackingError, match="another store"):
+        run(prolonged)
+    (folder,) = folders(prolonged.paths.output_dir)
+    assert (folder.record.status, folder.record.config["trainer"]["epochs"]) == ("FINISHED", 1)
+    monkeypatch.undo()
+    assert len(run(prolonged).history["loss"]) == 2
