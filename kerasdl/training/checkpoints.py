@@ -9,9 +9,9 @@ import hashlib
 import json
 import os
 import re
-import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -118,7 +118,9 @@ class Checkpoints:
         self._folder = folder
         self._keep = keep
         self._before = before
-        self._writer: threading.Thread | None = None
+        # One at a time; an interpreter that ends by itself finishes the file first.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="kerasdl-checkpoint")
+        self._writing: Future | None = None
 
     def save(self, snapshot: Snapshot, best_step: int | None) -> None:
         """Starts to write `snapshot`; returns at once, unless the one before is still being written.
@@ -128,15 +130,17 @@ class Checkpoints:
             best_step: the step of the best checkpoint, which is kept; None if there is none.
         """
         self.wait()
-        # No daemon: an interpreter that ends by itself finishes the file first.
-        self._writer = threading.Thread(target=self._write, args=(snapshot, best_step), name="kerasdl-checkpoint")
-        self._writer.start()
+        self._writing = self._pool.submit(self._write, snapshot, best_step)
 
     def wait(self) -> None:
-        """Returns when nothing is being written."""
-        if self._writer:
-            self._writer.join()
-            self._writer = None
+        """Returns when nothing is being written.
+
+        Raises:
+            Exception: what the last write ended with, unless it was an OSError: a state that can't be written.
+        """
+        if self._writing:
+            writing, self._writing = self._writing, None
+            writing.result()
 
     def newest(self) -> Snapshot | None:
         """Returns the last checkpoint that is intact; None if there is none. Names those that are not."""

@@ -26,14 +26,12 @@ class History:
         epochs: for each metric its value in each epoch.
         losses: float32, loss of every step.
         learning_rates: float32, learning rate of every step.
-        interrupted: the signal that ended training, `SIGINT` or `SIGTERM`, or None.
         first_step_at: time (seconds since 1970) at which this process's first call, of one step, was done.
     """
 
     epochs: dict[str, list[float]] = field(default_factory=dict)
     losses: array = field(default_factory=floats)
     learning_rates: array = field(default_factory=floats)
-    interrupted: str | None = None
     first_step_at: float = 0.0
 
 

@@ -49,6 +49,7 @@ class TrainingState:
         more_arrays, values = self._progress.state()
         arrays |= more_arrays
         values["stop_training"] = bool(self._task.model.stop_training)
+        values["optimizer"] = self._optimizer_name()
         values["callbacks"] = []
         for number, callback in enumerate(self._callbacks):
             more_arrays, state = callback_state.capture(callback, f"callbacks/{number}")
@@ -80,6 +81,10 @@ class TrainingState:
         named |= {f"optimizer/{i:04d}": variable for i, variable in enumerate(optimizer.variables)}
         return named | {"loop/step": self._loop.step, "loop/learning_rate_scale": self._loop.learning_rate_scale}
 
+    def _optimizer_name(self) -> str:
+        optimizer = self._task.optimizer
+        return type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+
     def _check(self, snapshot: Snapshot, variables: Mapping[str, Any]) -> None:
         there = {name: array for name, array in snapshot.arrays.items() if name.startswith(("model/", "optimizer/"))}
         here = {name: variable for name, variable in variables.items() if not name.startswith("loop/")}
@@ -88,6 +93,9 @@ class TrainingState:
                 raise _mismatch(f"{name} is only in {'this network' if name in here else 'the checkpoint'}")
             if there[name].shape != tuple(here[name].shape):
                 raise _mismatch(f"{name} has shape {there[name].shape} there, {tuple(here[name].shape)} here")
+        before, now = snapshot.values["optimizer"], self._optimizer_name()
+        if before != now:
+            raise _mismatch(f"the optimizer was {before} there, is {now} here")
         saved = [callback["class"] for callback in snapshot.values["callbacks"]]
         own = [type(callback).__name__ for callback in self._callbacks]
         if saved != own:

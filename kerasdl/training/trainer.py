@@ -133,7 +133,6 @@ class Trainer:
             # Before on_train_end, so that training can be prolonged as if it had never ended.
             self._checkpointing.finish(self._state, progress)
         finally:
-            self.history.interrupted = interrupts.requested
             self._profiling.stop()
         # An interval that a signal cut short goes on when the run is resumed.
         if not interrupts.requested:

@@ -296,7 +296,7 @@ def test_saving_returns_before_the_file_is_written_and_the_next_save_waits(tmp_p
     second.join(60)
     checkpoints.wait()
     # `before` ran on the writing thread, and each file took its place behind it.
-    assert seen == [("kerasdl-checkpoint", []), ("kerasdl-checkpoint", [1])]
+    assert seen == [("kerasdl-checkpoint_0", []), ("kerasdl-checkpoint_0", [1])]
     assert steps_of(tmp_path) == [1, 2]
 
 
@@ -358,6 +358,14 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path
     assert checkpoints.error is None
     assert steps_of(blocked / "checkpoints") == [4]
     assert len(warnings) == 1
+
+
+def test_a_state_that_can_not_be_written_is_a_defect_and_no_silence(tmp_path):
+    checkpoints = Checkpoints(tmp_path, 1)
+    checkpoints.save(Snapshot({}, {"step": 1, "callbacks": object()}), None)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        checkpoints.wait()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

@@ -274,3 +274,10 @@ def test_other_callbacks_are_refused_and_nothing_changed(training):
         with pytest.raises(ResumeError, match=f"callbacks were EarlyStopping, ReduceLROnPlateau there, {here} here"):
             other.state.restore(saved)
         assert_equal(before, other.state.capture())
+
+
+def test_an_optimizer_with_variables_of_the_same_shapes_is_told_apart(training):
+    saved = training("optimizer=adam").run(2)
+    other = training("optimizer=adamw")
+    with pytest.raises(ResumeError, match="the optimizer was Adam there, is AdamW here"):
+        other.state.restore(saved)
