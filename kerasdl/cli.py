@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -42,6 +42,8 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
             )
         # Inside the job, so that Hydra adds no lines of its own to a failure.
         try:
+            if hydra_config.mode == RunMode.RUN:
+                _check_single(config, hydra_config.overrides.task)
             codes.append(run(runs.with_saved_configuration(config, hydra_config.overrides.task, groups())) or 0)
         except (KeyboardInterrupt, Exception) as error:
             codes.append(_tell(error))
@@ -50,6 +52,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
 
     # Hydra names the job, and its help, after the module, which is `__main__` under `python -m`.
     job.__module__ = f"kerasdl.{Path(run.__code__.co_filename).stem}"
+    job.codes = codes  # type: ignore[attr-defined]  # for kerasdl's sweeper
 
     def main() -> None:
         import hydra
@@ -76,6 +79,14 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
             sys.exit(max(codes))
 
     return main
+
+
+def _check_single(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Raises ConfigError if what was typed describes a sweep, but not that it shall be run as one."""
+    typed = [override for override in overrides if override.startswith(("sweep=", "sweep."))]
+    if typed or (config.sweep and config.sweep.space):
+        what = typed[0] if typed else "this configuration has a sweep.space, which"
+        raise ConfigError(f"{what} describes a sweep. Add -m to run it, or leave it out for a single run.")
 
 
 def _tell(error: BaseException) -> int:

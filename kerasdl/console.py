@@ -108,8 +108,8 @@ def announce_resumption(experiment: "Experiment", step: int) -> None:
 def conclude(experiment: "Experiment", result: "Result") -> None:
     """Says what came out, and how to look at it."""
     rows = {}
-    if result.status == "KILLED":
-        cause = "Ctrl-C" if result.interrupted == "SIGINT" else result.interrupted
+    if result.interrupted:
+        cause = {"SIGINT": "Ctrl-C", "PRUNED": "the sweep's pruner"}.get(result.interrupted, result.interrupted)
         rows["stopped"] = f"by {cause} behind step {result.steps:,}, in epoch {len(result.history.get('loss', [])) + 1}"
         rows["go on"] = _resume_command(experiment, result.resume_id)
     elif experiment.data.test is not None:
@@ -143,9 +143,14 @@ def complain(line: str) -> None:
     print(f"Error: {line}", file=sys.stderr, flush=True)
 
 
+def row(name: str, text: str) -> None:
+    """Prints a name and what there is to say about it."""
+    print(f"{name:<10} {text}", flush=True)
+
+
 def _rows(rows: Mapping[str, str]) -> None:
     for name, text in rows.items():
-        print(f"{name:<10} {text}", flush=True)
+        row(name, text)
 
 
 def _name(node: Any) -> str:

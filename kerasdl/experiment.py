@@ -21,13 +21,15 @@ from kerasdl.config.checks import check
 from kerasdl.config.identity import config_hash
 from kerasdl.errors import TrackingError
 from kerasdl.training import runtime
-from kerasdl.training.interrupts import Interrupts
+from kerasdl.training.interrupts import PRUNED, Interrupts
+from kerasdl.training.pruning import Judge, Pruning
 
 if TYPE_CHECKING:
     import keras
 
     from kerasdl.data import Data
     from kerasdl.tracking import Tracker
+    from kerasdl.training.listener import Listener
     from kerasdl.training.task import Task
     from kerasdl.training.trainer import Trainer
 
@@ -65,8 +67,8 @@ class Result:
     """What an experiment gave.
 
     Attributes:
-        status: `FINISHED`, or `KILLED` after a signal.
-        interrupted: the signal that stopped it, `SIGINT` (Ctrl-C) or `SIGTERM`, or None.
+        status: `FINISHED`, `KILLED` after a signal, or `PRUNED`.
+        interrupted: the signal that stopped it, `SIGINT` (Ctrl-C) or `SIGTERM`, or `PRUNED`, or None.
         metrics: the last epoch's metrics (`loss`, `val_accuracy`, ...) and the test's (`test_loss`, ...).
         history: for each metric its value in each epoch.
         model: from raw uint8 images (n, height, width, channels) to class probabilities (n, classes).
@@ -95,24 +97,29 @@ class Result:
     problems: tuple[str, ...] = ()
 
 
-def run(config: DictConfig) -> Result:
+def run(
+    config: DictConfig, *, name: str | None = None, judge: Judge | None = None, threads: int | None = None
+) -> Result:
     """Runs the experiment that `config` describes, or goes on with the run that `config.resume` names.
 
     Args:
         config: a composed configuration, from the command line or `kerasdl.compose`.
+        name: of the run's folder, instead of `config.resume`: the run that has it goes on, else a new one gets it.
+        judge: is told of each evaluation but the last, and says whether the run shall be pruned.
+        threads: that TensorFlow may use where `trainer.threads` is null; None: all cores.
 
     Raises:
         UserError: something that the user can mend; its message says what and how.
     """
     watch = console.Stopwatch()
     check(config)
-    resumed = runs.choose(config)
-    folder = resumed or record.new_folder(config)
+    resumed = runs.choose(config) if name is None else runs.named(config, name)
+    folder = resumed or record.new_folder(config, name)
     try:
         tracker = tracking.create(config)
         _check(tracker, config, may_wait=resumed is not None)
         data.check(config.data)
-        with runtime.precision_and_device(config.trainer) as settings:
+        with runtime.precision_and_device(config.trainer, threads) as settings:
             examples = data.load(config.data, config.seed, config.paths.cache_dir, console.say)
             task = build_task(config, examples)
             experiment = Experiment(
@@ -120,7 +127,7 @@ def run(config: DictConfig) -> Result:
             )
             record.check_circumstances(experiment)
             console.announce(experiment)
-            result = _train_and_test(experiment, watch)
+            result = _train_and_test(experiment, watch, judge)
         return _finish(experiment, result)
     finally:
         folder.unlock()
@@ -136,13 +143,17 @@ def _check(tracker: "Tracker", config: DictConfig, may_wait: bool) -> None:
         console.warn(str(error))
 
 
-def _train_and_test(experiment: Experiment, watch: console.Stopwatch) -> Result:
+def _train_and_test(experiment: Experiment, watch: console.Stopwatch, judge: Judge | None) -> Result:
     config, tracker = experiment.config, experiment.tracker
     display = console.Display(config.trainer.epochs, experiment.data.train.steps)
     profile = record.profile_folder(config)
-    trainer = build_trainer(experiment, [display, tracking.TrackingListener(tracker)], profile)
+    interrupts = Interrupts()
+    listeners: list[Listener] = [display, tracking.TrackingListener(tracker)]
+    if judge:
+        listeners.append(Pruning(judge, interrupts, config.trainer.epochs))
+    trainer = build_trainer(experiment, listeners, profile)
     step = trainer.begin()
-    with Interrupts() as interrupts:
+    with interrupts:
         if experiment.is_resumed:
             console.announce_resumption(experiment, step)
         record.begin(experiment, step, trainer.rollbacks)
@@ -171,8 +182,9 @@ def _conclude(experiment: Experiment, trainer: "Trainer", interrupts: Interrupts
     weights = record.weights(experiment)
     if config.tracking.log_model and not interrupts.requested:
         record.model(experiment.tracker, model, experiment.data, len(history.losses))
+    status = PRUNED if interrupts.requested == PRUNED else "KILLED" if interrupts.requested else "FINISHED"
     return Result(
-        status="KILLED" if interrupts.requested else "FINISHED",
+        status=status,
         interrupted=interrupts.requested,
         metrics=metrics,
         history=history.epochs,
@@ -210,15 +222,19 @@ def _finish(experiment: Experiment, result: Result) -> Result:
     console.conclude(experiment, result)
     problems = list(result.problems)
     try:
-        if result.interrupted:
-            experiment.tracker.finish(result.status, patience=_PATIENCE_AFTER_SIGNAL_SECONDS)
+        experiment.tracker.tags({"kerasdl.state": result.status})  # MLflow itself has no word for a pruned run
+        if result.status == "FINISHED":
+            experiment.tracker.finish("FINISHED")
+        elif result.status == PRUNED:
+            experiment.tracker.finish("KILLED")
         else:
-            experiment.tracker.finish(result.status)
+            experiment.tracker.finish("KILLED", patience=_PATIENCE_AFTER_SIGNAL_SECONDS)
     except TrackingError as error:
         problems.append(str(error))
     # Last: a process that is killed before leaves a run that `resume=auto` goes on with.
     try:
-        experiment.folder.update(status=result.status)
+        known = {**result.metrics, "parameters": float(result.model.count_params())}
+        experiment.folder.update(status=result.status, metrics=known)
     except OSError as error:
         problems.append(f"{experiment.folder.path} can't be written: {error.strerror or error}. Make room there.")
     for problem in problems:

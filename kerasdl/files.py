@@ -79,7 +79,7 @@ class Busy(Exception):
 
 
 class OwnedLock:
-    """A lock that isn't waited for, and that tells who has it; freed by the system when its holder dies.
+    """A lock that tells who has it; freed by the system when its holder dies.
 
     Args:
         path: the lock file; who holds it stands beside it, in `<path>.owner`.
@@ -89,14 +89,17 @@ class OwnedLock:
         self._lock = FileLock(path, thread_local=False)
         self._owner = path.with_name(path.name + ".owner")
 
-    def acquire(self) -> None:
+    def acquire(self, patience: float = 0.0) -> None:
         """Takes the lock.
+
+        Args:
+            patience: seconds to wait for it.
 
         Raises:
             Busy: another process, or another part of this one, has it.
         """
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=patience)
         except Timeout:
             raise Busy(self._read_owner()) from None
         with written_whole(self._owner) as file:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _NOT_CURVES = ("images_per_second", "seconds")
 
 
-def new_folder(config: DictConfig) -> RunFolder:
+def new_folder(config: DictConfig, name: str | None = None) -> RunFolder:
     """Names the folder of a new run; it is made when the run begins."""
-    return RunFolder.new(config.paths.output_dir, _containers(config), config_hash(config))
+    return RunFolder.new(config.paths.output_dir, _containers(config), config_hash(config), name)
 
 
 def check_circumstances(experiment: "Experiment") -> None:
@@ -128,6 +128,7 @@ def profile(tracker: "Tracker", folder: Path | None) -> None:
 
 def _containers(config: DictConfig) -> dict[str, Any]:
     containers: Any = OmegaConf.to_container(config, resolve=True)
+    containers.pop("sweep", None)  # a run doesn't depend on how it was found
     containers["paths"]["output_dir"] = str(Path(config.paths.output_dir).expanduser().absolute())
     containers["tracking"]["uri"] = config.tracking.uri and secrets.hide(config.tracking.uri)
     return containers

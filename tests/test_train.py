@@ -184,8 +184,10 @@ def test_multirun_runs_every_combination_even_behind_a_failing_one(command, clie
     ended = command("train", "-m", *fast, "trainer.epochs=1", "model.activation=linear",
                     "optimizer.learning_rate=1e30,0.01", "seed=0,1")  # fmt: skip
     assert ended.returncode == 1
-    assert ended.stderr.count("Error: the loss is") == 2
-    runs = client().search_runs([client().get_experiment_by_name("kerasdl").experiment_id])
+    assert len(re.findall(r"Error: trial \d \(learning_rate=1e\+30 seed=\d\): the loss is", ended.stderr)) == 2
+    assert "Error: 2 of 4 trials failed" in ended.stderr
+    found = client().search_runs([client().get_experiment_by_name("kerasdl").experiment_id])
+    runs = [run for run in found if "mlflow.parentRunId" in run.data.tags]
     assert len({(run.data.params["optimizer.learning_rate"], run.data.params["seed"]) for run in runs}) == 4
     assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
 

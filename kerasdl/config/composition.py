@@ -26,7 +26,7 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.Config)
     # Each file of conf/ names its type in its defaults list, e.g. `/schema/model@_here_: cnn`.
-    for group in (schema.Data, schema.Trainer, schema.Tracking):
+    for group in (schema.Data, schema.Trainer, schema.Tracking, schema.Sweep):
         store.store(group="schema", name=group.__name__.lower(), node=group)
     store.store(group="schema/task", name="classification", node=schema.Classification)
     for name, model in {"cnn": schema.Cnn, "image_classifier": schema.ImageClassifier, "layers": schema.Layers}.items():

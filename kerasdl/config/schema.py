@@ -140,6 +140,36 @@ class Tracking:
 
 
 @dataclass
+class Pruning:
+    startup_trials: int = 5
+    warmup: int = 1
+    percentile: float = 25.0
+    min_resource: int = 1
+    reduction_factor: int = 3
+    max_resource: Any = "auto"
+
+
+@dataclass
+class Sweep:
+    name: str | None = None
+    sampler: str = MISSING
+    trials: int | None = None
+    metric: Any = "val_accuracy"
+    direction: Any = "auto"
+    seed: int = 0
+    space: dict[str, Any] = field(default_factory=dict)
+    when: dict[str, Any] = field(default_factory=dict)
+    jobs: int = 1
+    trial_timeout: float | None = None
+    max_failures: int | None = None
+    dry_run: bool = False
+    pruner: str = "none"
+    pruning: Pruning = field(default_factory=Pruning)
+    storage: str | None = None
+    heartbeat: float = 60.0
+
+
+@dataclass
 class Paths:
     output_dir: str = "./mlruns"
     cache_dir: str = "~/.cache/kerasdl"
@@ -162,5 +192,6 @@ class Config:
     callbacks: dict[str, Any] = field(default_factory=dict)
     tracking: Tracking = MISSING
     paths: Paths = field(default_factory=Paths)
+    sweep: Sweep | None = None
     seed: int = 0
     resume: str = "never"

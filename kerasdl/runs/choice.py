@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from kerasdl.config.identity import config_hash, deciding, differences
 from kerasdl.config.training_checks import can_be_run_id
 from kerasdl.errors import ResumeError
-from kerasdl.runs.folder import FINISHED, RunFolder, find, folders
+from kerasdl.runs.folder import FINISHED, RunFolder, find, folder_named, folders
 
 _MAY_CHANGE = "trainer.epochs"
 
@@ -31,14 +31,17 @@ def choose(config: DictConfig) -> RunFolder | None:
                     return folder
                 folder.unlock()  # another process has just ended it
         return None
-    folder = find(config.paths.output_dir, config.resume)
-    folder.lock()
-    try:
-        _check_same(folder, config)
-    except ResumeError:
-        folder.unlock()
-        raise
-    return folder
+    return _taken(find(config.paths.output_dir, config.resume), config)
+
+
+def named(config: DictConfig, name: str) -> RunFolder | None:
+    """Returns the run whose folder has this name, taken for this process; None if there is none yet.
+
+    Raises:
+        ResumeError: another process works on it, it is finished, or its configuration is another.
+    """
+    folder = folder_named(config.paths.output_dir, name)
+    return _taken(folder, config) if folder else None
 
 
 def with_saved_configuration(config: DictConfig, overrides: Sequence[str], groups: Sequence[str]) -> DictConfig:
@@ -63,6 +66,16 @@ def with_saved_configuration(config: DictConfig, overrides: Sequence[str], group
         if key.partition(".")[0] in config:  # Hydra's own settings aren't
             OmegaConf.update(saved, key, OmegaConf.select(config, key), merge=False, force_add=True)
     return saved
+
+
+def _taken(folder: RunFolder, config: DictConfig) -> RunFolder:
+    folder.lock()
+    try:
+        _check_same(folder, config)
+    except ResumeError:
+        folder.unlock()
+        raise
+    return folder
 
 
 def _check_same(folder: RunFolder, config: DictConfig) -> None:

@@ -38,6 +38,7 @@ class Record:
         run_id: MLflow's run id; None until the run is open there, and without MLflow.
         tracking_uri: the store that has the run, without a password; None without MLflow.
         experiment: MLflow's experiment, by name; None without MLflow.
+        metrics: of its end, once it has one: the last epoch's and the test's, and its number of parameters.
         environment: versions, device and threads that the promise of equal bits depends on.
     """
 
@@ -48,6 +49,7 @@ class Record:
     run_id: str | None = None
     tracking_uri: str | None = None
     experiment: str | None = None
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -66,17 +68,19 @@ class RunFolder:
         self._lock = OwnedLock(path / "lock")
 
     @classmethod
-    def new(cls, output_dir: str | Path, config: dict[str, Any], config_hash: str) -> "RunFolder":
-        """Names the folder of a new run; `create` makes it."""
+    def new(
+        cls, output_dir: str | Path, config: dict[str, Any], config_hash: str, name: str | None = None
+    ) -> "RunFolder":
+        """Names the folder of a new run, by the time if not by `name`; `create` makes it."""
         now = datetime.now()
-        name = f"{now.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+        name = name or f"{now.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         record = Record(config, config_hash, "RUNNING", now.isoformat(timespec="microseconds"))
         return cls(_runs(output_dir) / name, record)
 
     def create(self) -> None:
         """Makes the folder and takes its lock."""
-        self.checkpoints.mkdir(parents=True)
-        self.tracking.mkdir()
+        for folder in (self.checkpoints, self.tracking):
+            folder.mkdir(parents=True, exist_ok=True)
         self.lock()
         self.update()  # last: a folder without run.json is no run yet
 
@@ -119,14 +123,17 @@ class RunFolder:
             with written_whole(self.path / "run.json") as file:
                 file.write(json.dumps({"record": record, "crc32": _checksum(record)}, indent=2).encode())
 
-    def lock(self) -> None:
+    def lock(self, patience: float = 0.0) -> None:
         """Takes the folder for this process, and reads its record, which another one may have changed until now.
+
+        Args:
+            patience: seconds to wait for another process that is about to end.
 
         Raises:
             ResumeError: another process works on the run; names it.
         """
         try:
-            self._lock.acquire()
+            self._lock.acquire(patience)
         except Busy as error:
             raise ResumeError(
                 f"run {self.id} is being worked on by {error.owner}. Wait for it or end it, or start another run with "
@@ -138,6 +145,16 @@ class RunFolder:
     def unlock(self) -> None:
         """Gives the folder free, if this process has it."""
         self._lock.release()
+
+
+def folder_named(output_dir: str | Path, name: str) -> RunFolder | None:
+    """Returns the run whose folder has this name, or None; a folder without `run.json` is no run yet.
+
+    Raises:
+        ResumeError: its `run.json` is damaged.
+    """
+    path = _runs(output_dir) / name
+    return RunFolder.open(path) if (path / "run.json").exists() else None
 
 
 def folders(output_dir: str | Path) -> Iterator[RunFolder]:

@@ -1,14 +1,43 @@
-"""Sends what a run that has ended left behind, because its store was away or it was killed."""
+"""Sends what a run left behind when its store was away or it was killed, and ends a run that couldn't do so itself."""
 
 from collections.abc import Callable
 
 from kerasdl.runs import RunFolder
+from kerasdl.tracking import entries
 from kerasdl.tracking.failures import is_temporary, opening_error, waiting_error, writing_error
 from kerasdl.tracking.journal import Journal
 from kerasdl.tracking.recorded import recorded_store
 from kerasdl.tracking.sender import Sender
 from kerasdl.tracking.spool import Spool
 from kerasdl.tracking.store import Store
+
+
+def end_left(folder: RunFolder, located: Store, status: str, trace: str) -> None:
+    """Ends a run whose process died before it could.
+
+    Args:
+        folder: the run's; it is locked meanwhile.
+        located: the store that the configuration names.
+        status: "FAILED" or "KILLED".
+        trace: why, kept as artifact `error/traceback.txt`.
+
+    Raises:
+        ResumeError: another process works on the run.
+        TrackingError: it couldn't be sent; `kerasdl.sync` can, later.
+    """
+    folder.lock()
+    try:
+        folder.update(status=status)
+        journal = Journal(folder.tracking)
+        try:
+            path = Spool(folder.tracking).add("traceback.txt", lambda path: path.write_text(trace, encoding="utf-8"))
+            journal.append(entries.artifact(path, "error", spooled=True))
+            journal.append(entries.end(status))
+        finally:
+            journal.close()
+        send_waiting(folder, located, lambda sent, total: None)
+    finally:
+        folder.unlock()
 
 
 def send_waiting(folder: RunFolder, located: Store, progress: Callable[[int, int], None]) -> int:

@@ -24,7 +24,7 @@ class Spool:
     def __init__(self, folder: Path):
         self._path = folder.absolute() / "spool"
 
-    def add(self, name: str, write: Callable[[Path], None]) -> Path:
+    def add(self, name: str, write: Callable[[Path], object]) -> Path:
         """Keeps what `write` makes at the path it is given, a file or a folder, and returns that path.
 
         Raises:

@@ -6,6 +6,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+# What `Interrupts.requested` says when no signal, but a pruner ends the run.
+PRUNED = "PRUNED"
+
 
 class Interrupts:
     """Turns SIGINT (Ctrl-C) and SIGTERM (preemption, `kill`) inside a `with` block into `requested`.
@@ -15,13 +18,18 @@ class Interrupts:
     Attributes:
         second: what answers the second SIGINT. In a notebook a KeyboardInterrupt; the command line sets it to the
             system's own handler, which ends the process even while TensorFlow computes or a file is uploaded.
-        requested: the signal that came, `SIGINT` or `SIGTERM`; None if none did.
+        requested: the signal that came, `SIGINT` or `SIGTERM`; None if none did. Whoever else wants training to stop
+            may set it.
+
+    Args:
+        notice: what the first signal prints.
     """
 
     second: Any = staticmethod(signal.default_int_handler)
 
-    def __init__(self) -> None:
+    def __init__(self, notice: str = "Stopping after this step.") -> None:
         self.requested: str | None = None
+        self._notice = notice
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -40,4 +48,4 @@ class Interrupts:
         self.requested = signal.Signals(number).name
         signal.signal(signal.SIGINT, self.second)
         hint = "Ctrl-C again to stop at once." if number == signal.SIGINT else "The run can be resumed."
-        print(f"\nStopping after this step. {hint}", file=sys.stderr, flush=True)
+        print(f"\n{self._notice} {hint}", file=sys.stderr, flush=True)

@@ -65,8 +65,12 @@ def _is_not_about_retracing(record: logging.LogRecord) -> bool:
     return "triggered tf.function retracing" not in record.getMessage()
 
 
-def configure(trainer) -> Runtime:
+def configure(trainer, threads: int | None = None) -> Runtime:
     """Applies the `trainer` group's device, threads and determinism, and imports TensorFlow.
+
+    Args:
+        trainer: the group.
+        threads: where `trainer.threads` is null; None: all cores.
 
     Raises:
         ConfigError: there is no GPU, or the process has already started TensorFlow with other settings.
@@ -74,6 +78,8 @@ def configure(trainer) -> Runtime:
     import_tensorflow()
     import keras
     import tensorflow as tf
+
+    threads = trainer.threads or threads
 
     if keras.backend.backend() != "tensorflow":
         raise ConfigError(
@@ -90,9 +96,9 @@ def configure(trainer) -> Runtime:
             tf.config.set_visible_devices([], "GPU")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
-        if tf.config.threading.get_intra_op_parallelism_threads() != (trainer.threads or 0):  # 0: all cores
-            tf.config.threading.set_intra_op_parallelism_threads(trainer.threads or 0)
-            tf.config.threading.set_inter_op_parallelism_threads(trainer.threads or 0)
+        if tf.config.threading.get_intra_op_parallelism_threads() != (threads or 0):  # 0: all cores
+            tf.config.threading.set_intra_op_parallelism_threads(threads or 0)
+            tf.config.threading.set_inter_op_parallelism_threads(threads or 0)
     except RuntimeError as error:
         raise ConfigError(
             "trainer.device and trainer.threads can't change in a process in which TensorFlow has already run. "
@@ -104,7 +110,7 @@ def configure(trainer) -> Runtime:
         tf.config.experimental.enable_op_determinism()
     may_compile = bool(gpus) and not deterministic and not trainer.check_numerics
     jit = may_compile if trainer.jit == "auto" else trainer.jit
-    return Runtime("GPU" if gpus else "CPU", _describe(gpus, trainer.threads), jit, deterministic)
+    return Runtime("GPU" if gpus else "CPU", _describe(gpus, threads), jit, deterministic)
 
 
 def _describe(gpus: list, threads: int | None) -> str:
@@ -117,9 +123,9 @@ def _describe(gpus: list, threads: int | None) -> str:
 
 
 @contextmanager
-def precision_and_device(trainer) -> Iterator[Runtime]:
+def precision_and_device(trainer, threads: int | None = None) -> Iterator[Runtime]:
     """Configures the process; inside the block new layers have `trainer.precision`."""
-    runtime = configure(trainer)
+    runtime = configure(trainer, threads)
     import keras
 
     before = keras.config.dtype_policy()

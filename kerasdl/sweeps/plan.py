@@ -1,0 +1,113 @@
+"""A grid's trials, composed before anything runs; and what a sweep would do, shown without doing it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from kerasdl.config.identity import config_hash
+from kerasdl.console import duration, say
+from kerasdl.errors import ConfigError
+from kerasdl.sweeps.frozen import Composer
+from kerasdl.sweeps.samplers import pruner, sampler
+from kerasdl.sweeps.space import Space, Value
+from kerasdl.sweeps.storage import address, open_storage
+from kerasdl.sweeps.study import Study
+from kerasdl.sweeps.trials import Objective, State, Trial, label
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A configuration that is to be tried.
+
+    Attributes:
+        chosen: values by axis key.
+        config_hash: its identity; one that can't work has one, too.
+        config: resolved; None if it can't work.
+        error: why it can't.
+    """
+
+    chosen: Mapping[str, Value]
+    config_hash: str
+    config: DictConfig | None
+    error: str | None = None
+
+
+def compose(composer: Composer, space: Space, chosen: Mapping[str, Value]) -> Planned:
+    """Returns the configuration of chosen values, or why there can't be one."""
+    overrides = space.overrides(chosen)
+    try:
+        config = composer.compose(overrides)
+    except ConfigError as error:
+        digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:16]
+        return Planned(chosen, f"refused-{digest}", None, str(error))
+    return Planned(chosen, config_hash(config), config)
+
+
+def grid(composer: Composer, space: Space) -> dict[str, Planned]:
+    """Returns the grid's configurations by identity, in order; what comes to the same is there once."""
+    planned: dict[str, Planned] = {}
+    for chosen in space.grid():
+        one = compose(composer, space, chosen)
+        planned.setdefault(one.config_hash, one)
+    return planned
+
+
+def open_study(master: DictConfig, name: str, goals: Sequence[Objective]) -> Study:
+    """Opens the study of a sweep, and makes it if there is none.
+
+    Raises:
+        ConfigError: the storage can't be opened, or the study looks for something else.
+    """
+    settings = master.sweep
+    storage = open_storage(address(settings.storage, master.paths.output_dir))
+    return Study(
+        storage,
+        name,
+        goals,
+        sampler(settings.sampler, settings.seed),
+        pruner(settings.pruner, settings.pruning),
+    )
+
+
+def remaining_seconds(trials: Sequence[Trial], remaining: int, jobs: int) -> float | None:
+    """Returns an estimate of what `remaining` trials will take; None while none is done."""
+    done = [trial.seconds for trial in trials if trial.state in (State.FINISHED, State.PRUNED) and trial.seconds]
+    return sum(done) / len(done) * remaining / min(jobs, max(remaining, 1)) if done else None
+
+
+def show(master: DictConfig, name: str, goals: Sequence[Objective], space: Space, composer: Composer) -> int:
+    """Prints the trials, which are done, and an estimate; runs and writes nothing."""
+    settings = master.sweep
+    where = address(settings.storage, master.paths.output_dir)
+    exists = not where.startswith("sqlite:///") or Path(where.removeprefix("sqlite:///")).exists()
+    trials = open_study(master, name, goals).trials() if exists else []
+    known = {trial.config_hash: trial for trial in trials}
+    if settings.sampler == "grid":
+        planned = grid(composer, space)
+        remaining = 0
+        for one in planned.values():
+            trial = known.get(one.config_hash)
+            state = "REFUSED" if one.error else trial.state if trial else State.WAITING
+            remaining += state not in (State.FINISHED, State.PRUNED, "REFUSED")
+            values = _values(trial, goals) or one.error or ""
+            say(f"{state:<9} {label(space.shown(one.chosen))}  {values}".rstrip())
+        total = len(planned)
+    else:
+        total = max(settings.trials, len(trials))
+        for trial in trials:
+            say(f"{trial.state:<9} {label(trial.overrides)}  {_values(trial, goals)}".rstrip())
+        done = sum(trial.state in (State.FINISHED, State.PRUNED) for trial in trials)
+        remaining = total - done
+    seconds = remaining_seconds(trials, remaining, settings.jobs)
+    estimate = f", about {duration(seconds)} with sweep.jobs={settings.jobs}" if seconds and remaining else ""
+    say(f"sweep {name}: {total} trials, {remaining} to run{estimate}")
+    return 0
+
+
+def _values(trial: Trial | None, goals: Sequence[Objective]) -> str:
+    if trial is None or trial.values is None:
+        return ""
+    return "  ".join(f"{goal.metric} {value:.4f}" for goal, value in zip(goals, trial.values, strict=False))

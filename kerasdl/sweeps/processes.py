@@ -1,0 +1,193 @@
+"""Trials at once, each in a fresh process with its own share of the machine.
+
+Where processes can be forked safely, they are forked from one that has imported everything and done nothing (Python's
+fork server): a trial then begins in a fraction of a second instead of six. Where GPUs are, or elsewhere than on Linux,
+each is spawned: drivers don't survive a fork everywhere.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from kerasdl.sweeps import worker
+from kerasdl.sweeps.worker import Ended, Evaluation, Job
+
+# A trial that was asked to stop and didn't: TensorFlow may hang, or a disk.
+STOP_SECONDS = 60.0
+
+
+@dataclass
+class Process:
+    """A running trial's process.
+
+    Attributes:
+        number: the trial's.
+        slot: which share of the machine it has, in [0, jobs).
+        began: when, by `time.monotonic`.
+        asked: when it was asked to stop, and why; None if it wasn't.
+    """
+
+    number: int
+    slot: int
+    handle: Any
+    connection: Connection
+    began: float = field(default_factory=time.monotonic)
+    asked: tuple[float, str] | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.began
+
+
+class Processes:
+    """Starts processes of trials, and tells what they say and how they end.
+
+    Args:
+        jobs: how many at once.
+        gpus: indices of the GPUs to share out; () if there are none.
+        cores: processor cores to share out.
+    """
+
+    def __init__(self, jobs: int, gpus: tuple[str, ...], cores: int):
+        self.jobs = jobs
+        self.running: dict[int, Process] = {}
+        self._gpus = gpus
+        self.threads = max(1, cores // jobs)
+        forks = sys.platform == "linux" and not gpus
+        self._context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
+        if forks:
+            self._context.set_forkserver_preload(["kerasdl.sweeps.preload"])
+
+    def warm_up(self) -> None:
+        """Begins to import, in the process that trials are forked from, what they will need."""
+        if self._context.get_start_method() == "forkserver":
+            from multiprocessing import forkserver
+
+            forkserver.ensure_running()
+
+    def share(self) -> str:
+        """Returns in words what each trial gets of the machine."""
+        if self._gpus:
+            each = len(self._gpus) // self.jobs
+            return f"{each} GPU{'s' if each > 1 else ''}" if each else f"a part of {len(self._gpus)} GPUs"
+        return f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.running) < self.jobs
+
+    def start(self, number: int, **job: Any) -> None:
+        """Starts a trial; `job` are the attributes of `Job` but its share of the machine."""
+        taken = {process.slot for process in self.running.values()}
+        slot = next(slot for slot in range(self.jobs) if slot not in taken)
+        ours, theirs = self._context.Pipe()
+        arguments = (theirs, Job(**job, threads=self.threads, gpus=self._share(slot)))
+        handle = self._context.Process(target=worker.main, args=arguments, name=f"trial {number}")
+        handle.start()
+        theirs.close()
+        self.running[number] = Process(number, slot, handle, ours)
+
+    def events(self, timeout: float) -> Iterator[tuple[Process, Evaluation | Ended]]:
+        """Yields what trials say, waiting up to `timeout` seconds; one that has ended is not running any more.
+
+        An `Evaluation` has to be answered with `answer`.
+        """
+        waited: list[Any] = []
+        for process in self.running.values():
+            waited += [process.connection, process.handle.sentinel]
+        ready = set(wait(waited, timeout)) if waited else set()
+        for process in list(self.running.values()):
+            if process.connection in ready or process.handle.sentinel in ready:
+                yield from self._read(process)
+
+    def _read(self, process: Process) -> Iterator[tuple[Process, Evaluation | Ended]]:
+        try:
+            while process.connection.poll():
+                message = process.connection.recv()
+                if isinstance(message, Ended):
+                    yield process, self._end(process, message)
+                    return
+                yield process, message
+        except (EOFError, OSError):
+            pass
+        if not process.handle.is_alive():
+            yield process, self._end(process, None)
+
+    def answer(self, process: Process, stop: bool) -> None:
+        """Answers a trial's evaluation."""
+        with contextlib.suppress(OSError):  # it has died since
+            process.connection.send(stop)
+
+    def stop(self, processes: Iterable[Process], why: str) -> None:
+        """Asks trials to stop at their next checkpoint; who doesn't within `STOP_SECONDS` is killed by `enforce`."""
+        for process in processes:
+            if process.asked is None:
+                process.asked = time.monotonic(), why
+                _signal(process, signal.SIGTERM)
+
+    def enforce(self) -> None:
+        """Kills trials that were asked to stop long ago."""
+        for process in self.running.values():
+            if process.asked and time.monotonic() - process.asked[0] > STOP_SECONDS:
+                _signal(process, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """Ends all trials at once."""
+        for process in list(self.running.values()):
+            _signal(process, signal.SIGKILL)
+            self._end(process, None)
+
+    def _end(self, process: Process, ended: Ended | None) -> Ended:
+        """Returns how a process ended: by its last word, else by its exit code."""
+        process.handle.join()
+        process.connection.close()
+        code = process.handle.exitcode
+        process.handle.close()
+        del self.running[process.number]
+        if ended:
+            return ended
+        if process.asked and code in (-signal.SIGTERM, -signal.SIGKILL):
+            return Ended("KILLED", seconds=process.seconds)
+        if code == -signal.SIGKILL:
+            error = "its process was killed (SIGKILL), perhaps because memory ran out"
+        elif code < 0:
+            error = f"its process died of {signal.Signals(-code).name}"
+        else:
+            error = f"its process ended without a word, with exit code {code}"
+        return Ended("FAILED", seconds=process.seconds, error=error)
+
+    def _share(self, slot: int) -> tuple[str, ...] | None:
+        if not self._gpus:
+            return None
+        each = max(1, len(self._gpus) // self.jobs)
+        first = slot * each % len(self._gpus)
+        return self._gpus[first : first + each]
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Returns the names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them."""
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return tuple(name.strip() for name in chosen.split(",") if name.strip() and name.strip() != "-1")
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(str(index) for index, line in enumerate(listed.splitlines()) if line.startswith("GPU "))
+
+
+def cores() -> int:
+    """Returns the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _signal(process: Process, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(process.handle.pid, number)

@@ -1,0 +1,93 @@
+"""Optuna's samplers and pruners, as `sweep.sampler` and `sweep.pruner` name them."""
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from kerasdl.errors import ConfigError
+from kerasdl.seeds import derive
+
+
+class Reseeded(BaseSampler):
+    """Draws each trial with a seed of its own, so that an interrupted sweep goes on as if it never had been.
+
+    Optuna's samplers draw from one stream; begun again with the same seed they would repeat their first trials.
+
+    Args:
+        make: makes the sampler for a seed.
+        seed: of the whole sweep.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int):
+        self._make = make
+        self._seed = seed
+        self._sampler: BaseSampler
+        self.at(0, 0)
+
+    def at(self, index: int, attempt: int) -> None:
+        """The next trial is the sweep's `index`th; `attempt` counts how often its draw was one that exists."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._sampler = self._make(derive(self._seed, "sampler", index, attempt))
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any) -> Any:
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self._sampler.before_trial(study, trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: Any, values: Any) -> None:
+        self._sampler.after_trial(study, trial, state, values)
+
+
+def sampler(name: str, seed: int) -> Reseeded:
+    """Returns the sampler that `sweep.sampler` names.
+
+    Raises:
+        ConfigError: it needs a package that isn't installed.
+    """
+    if name == "gp" and importlib.util.find_spec("torch") is None:
+        raise ConfigError("sweep=gp needs PyTorch. Install it: pip install 'kerasdl[gp]', or choose sweep=tpe.")
+    makers: dict[str, Callable[[int], BaseSampler]] = {
+        "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+        # multivariate and group: keys that go together are drawn together, also in conditional spaces.
+        "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True),
+        "cmaes": lambda seed: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
+        "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
+    }
+    # A grid asks its sampler nothing.
+    return Reseeded(makers.get(name, makers["random"]), seed)
+
+
+def pruner(name: str, settings: Any) -> optuna.pruners.BasePruner:
+    """Returns the pruner that `sweep.pruner` names.
+
+    Args:
+        name: none, median, percentile, hyperband or asha.
+        settings: the `sweep.pruning` node; resources are counted in evaluations.
+    """
+    asynchronous = {"min_resource": settings.min_resource, "reduction_factor": settings.reduction_factor}
+    startup = {"n_startup_trials": settings.startup_trials, "n_warmup_steps": settings.warmup}
+    match name:
+        case "median":
+            return optuna.pruners.MedianPruner(**startup)
+        case "percentile":
+            return optuna.pruners.PercentilePruner(settings.percentile, **startup)
+        case "hyperband":
+            return optuna.pruners.HyperbandPruner(max_resource=settings.max_resource, **asynchronous)
+        case "asha":
+            # Asynchronous successive halving (Li et al., 2018): nobody waits for a rung to fill.
+            return optuna.pruners.SuccessiveHalvingPruner(**asynchronous)
+    return optuna.pruners.NopPruner()

@@ -1,0 +1,133 @@
+"""What the configuration's `sweep` group means: its checks, its objectives, and the name of a sweep that has none."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from kerasdl.config.explain import did_you_mean
+from kerasdl.errors import ConfigError
+from kerasdl.sweeps.space import Space, names
+from kerasdl.sweeps.trials import Objective
+
+# What a trial knows of itself beside its metrics.
+COSTS = ("seconds", "parameters")
+_CHOICES = {
+    "sampler": ("grid", "random", "tpe", "cmaes", "gp"),
+    "pruner": ("none", "median", "percentile", "hyperband", "asha"),
+}
+_AT_LEAST = {
+    "trials": 1,
+    "seed": 0,
+    "jobs": 1,
+    "max_failures": 1,
+    "pruning.startup_trials": 0,
+    "pruning.warmup": 0,
+    "pruning.min_resource": 1,
+    "pruning.reduction_factor": 2,
+}
+_POSITIVE = ("trial_timeout", "heartbeat", "pruning.percentile")
+
+
+def check_sweep(config: DictConfig) -> None:
+    """Raises ConfigError, naming the key, for the first thing in the `sweep` group that can't work."""
+    sweep = config.sweep
+    if config.resume != "never":
+        raise ConfigError("resume: a sweep resumes by itself. Type its command again, without resume=.")
+    for key, choices in _CHOICES.items():
+        if sweep[key] not in choices:
+            hint = did_you_mean(sweep[key], choices)
+            raise ConfigError(f"sweep.{key} must be {' or '.join(choices)}. Received: {sweep[key]}.{hint}")
+    for key, low in _AT_LEAST.items():
+        value = OmegaConf.select(sweep, key)
+        if value is not None and value < low:
+            raise ConfigError(f"sweep.{key} must be >= {low}. Received: {value}.")
+    for key in _POSITIVE:
+        value = OmegaConf.select(sweep, key)
+        if value is not None and not value > 0:
+            raise ConfigError(f"sweep.{key} must be > 0. Received: {value}.")
+    if sweep.pruning.percentile >= 100:
+        raise ConfigError(f"sweep.pruning.percentile must be < 100. Received: {sweep.pruning.percentile}.")
+    resource = sweep.pruning.max_resource
+    if resource != "auto" and not (isinstance(resource, int) and resource >= 1):
+        raise ConfigError(f"sweep.pruning.max_resource must be auto or an integer >= 1. Received: {resource}.")
+    if sweep.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", sweep.name):
+        raise ConfigError(f"sweep.name must be of letters, digits, '.', '_' and '-'. Received: '{sweep.name}'.")
+    if sweep.sampler != "grid" and sweep.trials is None:
+        raise ConfigError(
+            f"sweep.trials must say how many trials {sweep.sampler} shall choose. Example: sweep.trials=20"
+        )
+    if sweep.pruner != "none" and len(objectives(config)) > 1:
+        raise ConfigError("sweep.pruner needs a single sweep.metric: with several nobody knows which trial is behind.")
+
+
+def objectives(config: DictConfig) -> tuple[Objective, ...]:
+    """Returns what `sweep.metric` and `sweep.direction` ask for.
+
+    Raises:
+        ConfigError: there is no such metric, it is one of the test split, or the directions don't fit.
+    """
+    metrics, directions = _listed(config.sweep.metric), _listed(config.sweep.direction)
+    if directions == ["auto"]:
+        directions = ["auto"] * len(metrics)
+    if not metrics or len(directions) != len(metrics):
+        raise ConfigError(
+            f"sweep.direction must have a direction for each of sweep.metric. Received: {len(directions)} for "
+            f"{len(metrics)}."
+        )
+    for metric in metrics:
+        _check_metric(metric, config)
+    for direction in directions:
+        if direction not in ("auto", "maximize", "minimize"):
+            raise ConfigError(f"sweep.direction must be maximize, minimize or auto. Received: {direction}.")
+    return tuple(
+        Objective(metric, direction == "maximize" if direction != "auto" else not _is_cost(metric))
+        for metric, direction in zip(metrics, directions, strict=True)
+    )
+
+
+def name_of(config: DictConfig, space: Space, goals: tuple[Objective, ...]) -> str:
+    """Returns `sweep.name`, or a name that the command decides: the swept keys, and a hash of what else was typed.
+
+    The swept values, their order and what changes no result are no part of it, so that a widened sweep is the same.
+    """
+    if config.sweep.name:
+        return config.sweep.name
+    aside = ("sweep.", "sweep=", "paths.", "tracking", "trainer.checkpoint", "data.data_dir")
+    decisive = {
+        "fixed": sorted(override for override in space.fixed if not override.startswith(aside)),
+        "axes": sorted(axis.key for axis in space.axes),
+        "sampler": [config.sweep.sampler, config.sweep.seed],
+        "metrics": [goal.metric for goal in goals],
+        "experiment": config.tracking.experiment,
+    }
+    digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:6]
+    keys = names(space.axes)
+    listed = keys[:4] if len(keys) <= 4 else [*keys[:3], f"{len(keys) - 3}-more"]
+    return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([*(listed or ["single"]), digest]))
+
+
+def _check_metric(metric: str, config: DictConfig) -> None:
+    if metric.startswith("test_"):
+        raise ConfigError(
+            f"sweep.metric must not be of the test split, which then tests nothing any more. Received: {metric}. "
+            f"Take val_{metric[5:]}."
+        )
+    if metric.startswith("val_") and config.data.get("validation") == 0:
+        raise ConfigError(
+            f"sweep.metric is {metric}, but data.validation is 0. Keep some for validation, e.g. data.validation=0.1"
+        )
+    own = ["loss", *config.task.get("metrics", [])]
+    known = {*own, *(f"val_{name}" for name in own), *COSTS}
+    if metric not in known and "metrics" in config.task:
+        raise ConfigError(f"sweep.metric: no metric {metric!r}.{did_you_mean(metric, known)}")
+
+
+def _is_cost(metric: str) -> bool:
+    return "loss" in metric or metric in COSTS
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(item) for item in value] if OmegaConf.is_list(value) or isinstance(value, list) else [str(value)]

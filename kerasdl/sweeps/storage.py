@@ -1,0 +1,95 @@
+"""Where studies are kept: a database of their own, or a journal's file on a shared disk. Never MLflow's database."""
+
+import contextlib
+import logging
+import sqlite3
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kerasdl.errors import ConfigError
+from kerasdl.files import locked, put_in_place
+from kerasdl.tracking import secrets
+from kerasdl.tracking.store import DATABASE as MLFLOW_DATABASE
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+DATABASE = "optuna.db"
+_DRIVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+
+
+def address(storage: str | None, output_dir: str | Path) -> str:
+    """Returns the address of the storage: a URL, or the absolute path of a journal's file.
+
+    Args:
+        storage: `sweep.storage`; None for the default.
+        output_dir: `paths.output_dir`.
+    """
+    if storage is None:
+        return f"sqlite:///{(Path(output_dir).expanduser().resolve() / DATABASE).as_posix()}"
+    return storage if "://" in storage else str(Path(storage).expanduser().resolve())
+
+
+def open_storage(where: str) -> "BaseStorage":
+    """Opens the storage at an `address`, and makes it if there is none.
+
+    Raises:
+        ConfigError: it can't be opened; says why without the password.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend
+    from sqlalchemy.exc import SQLAlchemyError
+
+    optuna.logging.set_verbosity(logging.ERROR)
+    scheme = where.partition("://")[0] if "://" in where else ""
+    path = Path(where.removeprefix("sqlite:///").partition("?")[0])
+    try:
+        if not scheme:
+            _check_is_no_database(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
+        if scheme.startswith("sqlite"):
+            if path.name == MLFLOW_DATABASE:
+                raise ConfigError(f"sweep.storage must not be MLflow's database. Received: {where}. Name another file.")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(path.with_name(f"{path.name}.lock"), lambda: None):
+                _make_sqlite(path)
+            return optuna.storages.RDBStorage(where, engine_kwargs={"connect_args": {"timeout": 60}})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return optuna.storages.RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
+    except ImportError as error:
+        extra = _DRIVERS.get(scheme.partition("+")[0], "postgresql")
+        raise ConfigError(
+            f"sweep.storage: no driver for {scheme}:// is installed. Install it: pip install 'kerasdl[{extra}]'."
+        ) from error
+    except (SQLAlchemyError, OSError, RuntimeError, sqlite3.Error) as error:
+        reason = secrets.hide(str(getattr(error, "orig", None) or error).strip().splitlines()[0])
+        raise ConfigError(
+            f"sweep.storage: {secrets.hide(where)} can't be opened ({reason}). Start it, or name another."
+        ) from error
+
+
+def _make_sqlite(path: Path) -> None:
+    """Makes Optuna's sqlite file, whole: a process that is killed within it leaves no half of a database."""
+    import optuna
+
+    if path.exists():
+        return
+    making, whole = (path.with_name(f".{path.name}.making{end}") for end in ("", ".whole"))
+    for left in (making, whole):
+        left.unlink(missing_ok=True)
+    optuna.storages.RDBStorage(f"sqlite:///{making.as_posix()}").engine.dispose()
+    with contextlib.closing(sqlite3.connect(making)) as source, contextlib.closing(sqlite3.connect(whole)) as copy:
+        source.backup(copy)
+    put_in_place(whole, path)
+    making.unlink()
+
+
+def _check_is_no_database(path: Path) -> None:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(15) == b"SQLite format 3":
+            raise ConfigError(
+                f"sweep.storage: {path} is an sqlite database, not a journal. Write sweep.storage=sqlite:///{path}."
+            )

@@ -1,0 +1,360 @@
+"""A sweep's trials in Optuna: whose turn it is, who works on what, and what came out.
+
+Optuna's storage is the one truth about a sweep, whichever machine asks. A trial is a configuration: the hash of all
+that decides its result is its identity, kept as an attribute. What interrupts a trial puts it back to WAITING, with its
+reports, so that a pruner sees it where it was. A trial that failed stays FAIL; tried again it is a new one of Optuna's,
+with the number of the first as its `original`. Two machines that add or take the same configuration at once agree on
+the one with the lower number; the other is `dropped`.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from kerasdl.errors import ConfigError
+from kerasdl.sweeps import owner
+from kerasdl.sweeps.samplers import Reseeded
+from kerasdl.sweeps.space import Space, Value
+from kerasdl.sweeps.trials import Objective, State, Trial
+
+_STATES = {
+    TrialState.WAITING: State.WAITING,
+    TrialState.RUNNING: State.RUNNING,
+    TrialState.COMPLETE: State.FINISHED,
+    TrialState.PRUNED: State.PRUNED,
+    TrialState.FAIL: State.FAILED,
+}
+_ACTIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+_KEPT = ("chosen", "overrides", "config_hash", "steps", "epoch", "seconds", "folder", "run_id")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this process works on.
+
+    Attributes:
+        number: of the trial, as `Trial.number`.
+        id: Optuna's, in the storage.
+        optuna_number: Optuna's, in the study.
+        chosen: values by axis key; None if they are still to be sampled.
+    """
+
+    number: int
+    id: int
+    optuna_number: int
+    chosen: dict[str, Value] | None
+
+
+class Study:
+    """One study; one thread of one process uses it.
+
+    Attributes:
+        is_new: whether this process made it.
+
+    Args:
+        storage: Optuna's.
+        name: of the study.
+        objectives: what it looks for; those of a study that exists must be the same.
+        sampler: chooses values.
+        pruner: ends hopeless trials.
+
+    Raises:
+        ConfigError: the study that exists looks for something else.
+    """
+
+    def __init__(
+        self,
+        storage: optuna.storages.BaseStorage,
+        name: str,
+        objectives: Sequence[Objective],
+        sampler: Reseeded,
+        pruner: optuna.pruners.BasePruner,
+    ):
+        self.objectives = tuple(objectives)
+        self._storage = storage
+        self._sampler = sampler
+        directions: list[Any] = ["maximize" if goal.maximize else "minimize" for goal in objectives]
+        metrics = [goal.metric for goal in objectives]
+        self.is_new = True
+        try:
+            self._study = optuna.create_study(
+                study_name=name, storage=storage, directions=directions, sampler=sampler, pruner=pruner
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self._study.set_metric_names(metrics)
+        except DuplicatedStudyError:
+            self.is_new = False
+            self._study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
+            known = self._study.metric_names or metrics
+            if (known, [direction.name.lower() for direction in self._study.directions]) != (metrics, directions):
+                raise ConfigError(
+                    f"sweep {name} looks for {', '.join(known)}; it can't look for {', '.join(metrics)} as well. "
+                    "Give the new sweep another sweep.name."
+                ) from None
+        self._pruner = pruner
+        self._id = self._study._study_id
+
+    # Looking
+
+    def trials(self) -> list[Trial]:
+        """Returns all trials, each once, whatever attempts it took, in order."""
+        latest: dict[int, FrozenTrial] = {}
+        for trial in self._all():
+            latest[_original(trial)] = trial
+        return [_view(trial) for _, trial in sorted(latest.items())]
+
+    def attribute(self, name: str) -> Any:
+        """Returns what all machines know about the study under a name, or None."""
+        return self._study.user_attrs.get(name)
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        self._study.set_user_attr(name, value)
+
+    # Adding
+
+    def add(self, space: Space, chosen: dict[str, Value], config_hash: str) -> None:
+        """Adds a trial whose values are known."""
+        attributes = {"chosen": chosen, "overrides": space.shown(chosen), "config_hash": config_hash}
+        params = {axis.name: chosen[axis.key] for axis in space.axes if axis.key in chosen}
+        distributions = {axis.name: _storable(axis.distribution()) for axis in space.axes
+                         if axis.key in chosen}  # fmt: skip
+        try:
+            trial = optuna.trial.create_trial(
+                state=TrialState.WAITING, params=params, distributions=distributions, user_attrs=attributes
+            )
+            self._study.add_trial(trial)
+        except ValueError:
+            # Optuna's categories can't grow, a grid can: its values are in the attributes then, not in the params.
+            self._study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, user_attrs=attributes))
+
+    def add_unsampled(self, attempt: int = 0) -> None:
+        """Adds a trial whose values the sampler will choose; `attempt` counts redraws of one that came up before."""
+        self._study.add_trial(
+            optuna.trial.create_trial(state=TrialState.WAITING, user_attrs={"attempt": attempt, "adaptive": True})
+        )
+
+    def retry_failed(self, numbers: Iterable[int]) -> None:
+        """Lets failed trials be tried again."""
+        wanted = set(numbers)
+        latest = {_original(trial): trial for trial in self._all()}
+        for number, trial in latest.items():
+            if number in wanted and trial.state is TrialState.FAIL:
+                self._again(trial)
+
+    # Working
+
+    def claim(self, hashes: Container[str] | None, total: int | None, but: Container[int] = ()) -> Claim | None:
+        """Takes a waiting trial for this process, or returns None if there is none.
+
+        Args:
+            hashes: identities that belong to the command; None takes every waiting trial.
+            total: how many trials there shall be; later ones are dropped.
+            but: numbers of trials to leave alone.
+        """
+        for trial in self._all((TrialState.WAITING,)):
+            config_hash = trial.user_attrs.get("config_hash")
+            if _original(trial) in but or (hashes is not None and config_hash not in hashes):
+                continue
+            # Before it runs, so that a trial that runs always has an owner.
+            self._set(trial, owner=owner.this_process(), beat=0)
+            if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
+                continue
+            self._set(trial, owner=owner.this_process())
+            if self._is_surplus(trial, total) or self._twin(trial, config_hash):
+                self.drop(trial._trial_id)
+                continue
+            return Claim(_original(trial), trial._trial_id, trial.number, trial.user_attrs.get("chosen"))
+        return None
+
+    def sample(self, claim: Claim, space: Space) -> dict[str, Value]:
+        """Lets the sampler choose the values of a claimed trial, and returns them by axis key.
+
+        Raises:
+            ConfigError: the space is another than that of the study's earlier trials.
+        """
+        frozen = self._storage.get_trial(claim.id)
+        index = [_original(trial) for trial in self._all()].index(claim.number)
+        self._sampler.at(index, frozen.user_attrs.get("attempt", 0))
+        self._sampler.before_trial(self._study, frozen)
+        chosen: dict[str, Value] = {}
+        try:
+            trial = optuna.trial.Trial(self._study, claim.id)
+            for axis in space.axes:
+                if space.applies(axis, chosen):
+                    chosen[axis.key] = trial._suggest(axis.name, axis.distribution())
+        except ValueError as error:
+            raise ConfigError(
+                f"sweep: the values of this study can't change ({str(error).rstrip('.')}). "
+                "Give the changed sweep another sweep.name."
+            ) from error
+        return chosen
+
+    def identify(self, claim: Claim, space: Space, chosen: dict[str, Value], config_hash: str) -> Trial | None:
+        """Notes what a claimed trial is; returns an earlier one that is the same, if there is one."""
+        self._set(claim.id, chosen=chosen, overrides=space.shown(chosen), config_hash=config_hash)
+        twin = self._twin(self._storage.get_trial(claim.id), config_hash)
+        return _view(twin) if twin else None
+
+    def note(self, claim: Claim, **attributes: Any) -> None:
+        """Notes attributes of a claimed trial: `folder`, `run_id`, `epoch`, `seconds`."""
+        self._set(claim.id, **attributes)
+
+    def report(self, claim: Claim, step: int, value: float, epoch: int) -> None:
+        """Keeps the first objective's value at a training step, unless it is known from before an interruption."""
+        trial = self._storage.get_trial(claim.id)
+        steps = trial.user_attrs.get("steps", [])
+        if step in steps:
+            return
+        if len(self.objectives) == 1:
+            # Optuna counts evaluations: a step of a small batch is less than one of a large batch.
+            self._storage.set_trial_intermediate_value(claim.id, len(steps) + 1, value)
+            self._set(claim.id, steps=[*steps, step], epoch=epoch)
+        else:  # Optuna has no reports for several objectives
+            reports = [*trial.user_attrs.get("reports", []), value]
+            self._set(claim.id, steps=[*steps, step], reports=reports, epoch=epoch)
+
+    def last_report(self, claim: Claim) -> list[float] | None:
+        """Returns the value of a trial's last evaluation, as what a pruned trial came to."""
+        reported = self._storage.get_trial(claim.id).intermediate_values
+        return [reported[max(reported)]] if reported else None
+
+    def should_prune(self, claim: Claim) -> bool:
+        """Returns whether the pruner would end a claimed trial after its last report."""
+        if len(self.objectives) > 1:
+            return False
+        return self._pruner.prune(self._study, self._storage.get_trial(claim.id))
+
+    def finish(self, claim: Claim, state: State, values: Sequence[float] | None, **attributes: Any) -> bool:
+        """Ends a claimed trial; returns False if another machine has taken it in the meantime.
+
+        Args:
+            claim: the trial.
+            state: FINISHED, PRUNED or FAILED.
+            values: of the objectives; None if it failed.
+            attributes: `epoch`, `seconds`, `run_id`, `error`.
+        """
+        stored = {ours: theirs for theirs, ours in _STATES.items()}[state]
+        try:
+            self._set(claim.id, **attributes)
+            if stored is not TrialState.FAIL:
+                self._sampler.after_trial(self._study, self._storage.get_trial(claim.id), stored, values)
+            self._storage.set_trial_state_values(claim.id, stored, values)
+        except UpdateFinishedTrialError:
+            return False
+        return True
+
+    def release(self, claim: Claim, **attributes: Any) -> None:
+        """Puts a claimed trial back, so that it goes on later."""
+        self._set(claim.id, **attributes)
+        self._storage.set_trial_state_values(claim.id, TrialState.WAITING)
+
+    def drop(self, trial_id: int) -> None:
+        """Takes a trial out of the study, because it is there twice or too many."""
+        self._set(trial_id, dropped=True)
+        self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+
+    # Others
+
+    def orphans(self) -> list[Claim]:
+        """Returns the running trials whose process on this machine has ended."""
+        running = self._all((TrialState.RUNNING,))
+        return [_claim(trial) for trial in running if owner.is_dead(trial.user_attrs.get("owner", {}))]
+
+    def beat(self, claims: Iterable[Claim]) -> None:
+        """Gives a sign of life for claimed trials."""
+        for claim in claims:
+            trial = self._storage.get_trial(claim.id)
+            self._set(claim.id, beat=trial.user_attrs.get("beat", 0) + 1)
+
+    def take_over(self, pulse: owner.Pulse, own: Iterable[Claim]) -> list[int]:
+        """Lets the trials of machines that give no sign of life be tried again; returns their numbers."""
+        ours = {claim.id for claim in own}
+        taken = []
+        for trial in self._all((TrialState.RUNNING,)):
+            if trial._trial_id in ours or not pulse.is_gone(trial._trial_id, trial.user_attrs.get("beat", 0)):
+                continue
+            try:  # the storage lets only one machine do this
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            except UpdateFinishedTrialError:
+                continue
+            self._again(trial)
+            taken.append(_original(trial))
+        return taken
+
+    def _again(self, trial: FrozenTrial) -> None:
+        attributes = {key: trial.user_attrs[key] for key in (*_KEPT, "reports", "attempt") if key in trial.user_attrs}
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                state=TrialState.WAITING,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs={**attributes, "original": _original(trial)},
+                # A pruner's rungs, too: it goes on where it was.
+                system_attrs={key: value for key, value in trial.system_attrs.items() if "rung" in key},
+                intermediate_values=trial.intermediate_values,
+            )
+        )
+
+    def _all(self, states: tuple[TrialState, ...] | None = None) -> list[FrozenTrial]:
+        found = self._storage.get_all_trials(self._id, deepcopy=False, states=states)
+        return [trial for trial in found if not trial.user_attrs.get("dropped")]
+
+    def _is_surplus(self, trial: FrozenTrial, total: int | None) -> bool:
+        return (
+            total is not None and sorted({_original(other) for other in self._all()}).index(_original(trial)) >= total
+        )
+
+    def _twin(self, trial: FrozenTrial, config_hash: str | None) -> FrozenTrial | None:
+        """Returns the trial of the same configuration that goes before this one: an earlier one, or a finished one."""
+        if config_hash is None:
+            return None
+        for other in self._all(_ACTIVE):
+            if other._trial_id == trial._trial_id or other.user_attrs.get("config_hash") != config_hash:
+                continue
+            if other.state in (TrialState.COMPLETE, TrialState.PRUNED) or other.number < trial.number:
+                return other
+        return None
+
+    def _set(self, trial: FrozenTrial | int, **attributes: Any) -> None:
+        trial_id = trial if isinstance(trial, int) else trial._trial_id
+        for key, value in attributes.items():
+            self._storage.set_trial_user_attr(trial_id, key, value)
+
+
+def _original(trial: FrozenTrial) -> int:
+    return trial.user_attrs.get("original", trial.number)
+
+
+def _claim(trial: FrozenTrial) -> Claim:
+    return Claim(_original(trial), trial._trial_id, trial.number, trial.user_attrs.get("chosen"))
+
+
+def _view(trial: FrozenTrial) -> Trial:
+    known = trial.user_attrs
+    reports = list(trial.intermediate_values.values()) or known.get("reports", [])
+    fields = {field.name for field in dataclasses.fields(Trial)}
+    return Trial(
+        number=_original(trial),
+        state=_STATES[trial.state],
+        values=tuple(trial.values) if trial.values is not None else None,
+        reports=dict(zip(known.get("steps", []), reports, strict=False)),
+        host=known.get("owner", {}).get("host"),
+        **{"overrides": {}, **{key: value for key, value in known.items() if key in fields - {"reports"}}},
+    )
+
+
+def _storable(distribution: Any) -> Any:
+    """Returns a distribution for Optuna that a widened grid can widen, too: of numbers the range, not the list."""
+    choices = getattr(distribution, "choices", ())
+    if not all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices) or not choices:
+        return distribution
+    if all(isinstance(choice, int) for choice in choices):
+        return optuna.distributions.IntDistribution(min(choices), max(choices))
+    return optuna.distributions.FloatDistribution(min(choices), max(choices))
