@@ -23,6 +23,18 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 
+class JobFailed(Exception):
+    """A job of Hydra's own sweeper failed, in another process, and has said why.
+
+    Attributes:
+        code: its exit code.
+    """
+
+    def __init__(self, code: int):
+        super().__init__(code)
+        self.code = code
+
+
 def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     """Returns the `main` of an entry point whose job is `run(config)`, which returns an exit code or None for 0.
 
@@ -30,6 +42,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     job that fails is told and the others go on; the largest code is the program's.
     """
     codes: list[int] = []
+    program = os.getpid()
 
     def job(config: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
@@ -49,6 +62,8 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
             codes.append(_tell(error))
         if codes[-1] in (INTERRUPTED, TERMINATED):
             sys.exit(codes[-1])
+        if codes[-1] and os.getpid() != program:
+            raise JobFailed(codes[-1])  # a launcher runs jobs in other processes, whose codes come back only like this
 
     # Hydra names the job, and its help, after the module, which is `__main__` under `python -m`.
     job.__module__ = f"kerasdl.{Path(run.__code__.co_filename).stem}"
@@ -71,6 +86,8 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
         try:
             with as_config_error():
                 hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
+        except JobFailed as error:
+            codes.append(error.code)
         except (KeyboardInterrupt, ConfigError, OSError) as error:
             if full == "1":
                 raise

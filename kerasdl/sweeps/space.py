@@ -123,7 +123,9 @@ class Space:
 
     def overrides(self, chosen: Mapping[str, Value]) -> list[str]:
         """Returns a trial's whole list of overrides, for Hydra."""
-        return [*self.fixed, *(f"{axis.key}={axis.text(chosen[axis.key])}" for axis in self.axes if axis.key in chosen)]
+        # By key: the same one may be swept differently under different conditions.
+        swept = {axis.key: axis.text(chosen[axis.key]) for axis in reversed(self.axes) if axis.key in chosen}
+        return [*self.fixed, *(f"{key}={text}" for key, text in reversed(swept.items()))]
 
     def shown(self, chosen: Mapping[str, Value]) -> dict[str, Value]:
         """Returns the values by the names that people know the keys by."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 DATABASE = "optuna.db"
-_DRIVERS = {"postgresql": "postgresql", "postgres": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+# What SQLAlchemy takes for an address without a driver differs between its versions.
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 
 
 def address(storage: str | None, output_dir: str | Path) -> str:
@@ -28,7 +29,10 @@ def address(storage: str | None, output_dir: str | Path) -> str:
     """
     if storage is None:
         return f"sqlite:///{(Path(output_dir).expanduser().resolve() / DATABASE).as_posix()}"
-    return storage if "://" in storage else str(Path(storage).expanduser().resolve())
+    if "://" not in storage:
+        return str(Path(storage).expanduser().resolve())
+    scheme, _, rest = storage.partition("://")
+    return f"{_DRIVERS.get(scheme, scheme)}://{rest}"
 
 
 def open_storage(where: str) -> "BaseStorage":
@@ -60,7 +64,7 @@ def open_storage(where: str) -> "BaseStorage":
             warnings.simplefilter("ignore")
             return optuna.storages.RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
     except ImportError as error:
-        extra = _DRIVERS.get(scheme.partition("+")[0], "postgresql")
+        extra = "mysql" if scheme.startswith("mysql") else "postgresql"
         raise ConfigError(
             f"sweep.storage: no driver for {scheme}:// is installed. Install it: pip install 'kerasdl[{extra}]'."
         ) from error

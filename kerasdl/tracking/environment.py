@@ -4,6 +4,7 @@ Collected by reading, never by changing anything, and quiet where there is nothi
 /proc. How it is kept is left to the tracker.
 """
 
+import functools
 import getpass
 import importlib.metadata
 import os
@@ -39,8 +40,9 @@ def tags() -> dict[str, str]:
     return facts
 
 
+@functools.cache
 def requirements() -> str:
-    """Returns the installed packages as the lines of a requirements file."""
+    """Returns the installed packages as the lines of a requirements file; read once a process, and its forks."""
     found = {
         dist.name.lower(): f"{dist.name}=={dist.version}" for dist in importlib.metadata.distributions() if dist.name
     }
