@@ -4,6 +4,7 @@ Each round runs every program once, in turn, in a fresh process, so that a slow 
 The first epoch, which compiles, is left out of the throughput; the start is measured from starting the process to the
 end of the first training step, on prepared data. Medians over the rounds, and what they are relative to plain Keras.
 At the end of a round kerasdl's run is prolonged by an epoch, to see how long a resume takes to its first step.
+`--sweep` compares sweeps instead (`kerasdl.benchmarks.sweeping`).
 """
 
 import argparse
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kerasdl import runs
-from kerasdl.benchmarks import Measurement
+from kerasdl.benchmarks import Measurement, sweeping
 from kerasdl.errors import UserError
 
 IMAGES = 60_000
@@ -133,13 +134,24 @@ def _ratio(own: Sequence[Sample], base: Sequence[Sample], field: str) -> str:
     return f"{_median(own, field) / _median(base, field):.2f}"
 
 
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m kerasdl.benchmark", description=__doc__.split("\n\n")[1])
     parser.add_argument("--rounds", type=int, default=3, help="how often every program runs (default: 3)")
     parser.add_argument("--epochs", type=int, default=3, help="epochs of each, the first not counted (default: 3)")
+    parser.add_argument("--sweep", action="store_true", help="compare sweeps of short trials instead")
+    parser.add_argument("--trials", type=int, default=20, help="with --sweep: trials of each sweep (default: 20)")
+    parser.add_argument("--jobs", type=int, default=2, help="with --sweep: trials at once (default: 2)")
     options = parser.parse_args(arguments)
-    if options.rounds < 1 or options.epochs < 2:
-        parser.error("--rounds must be >= 1 and --epochs >= 2")
+    if options.rounds < 1 or options.epochs < 2 or options.trials < 1 or options.jobs < 1:
+        parser.error("--rounds, --trials and --jobs must be >= 1 and --epochs >= 2")
+    if options.sweep:
+        results = sweeping.compare(options.rounds, options.trials, options.jobs)
+        print(f"\n{_machine()}\n\n{results}")
+        return
     samples: dict[str, list[Sample]] = {}
     resumed: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="kerasdl-benchmark-") as folder:
@@ -153,9 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 speed = f"{sample.images_per_second:,.0f} images/s, first step after {sample.start:.1f} s"
                 print(f"round {number + 1}/{options.rounds}  {program.name}: {speed}", flush=True)
             resumed.append(measure(resumption(folder)))
-    print(
-        f"\n{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}\n"
-    )
+    print(f"\n{_machine()}\n")
     print(table(samples))
     print(f"\n{checkpoint_lines(samples['kerasdl'], resumed)}")
 

@@ -330,6 +330,22 @@ def _points(trial: Trial) -> list[tuple[int, float]]:
     return sorted((step, value) for step, value in trial.reports.items() if math.isfinite(value))
 
 
+def _focus(axes: "Axes", drawn: Sequence[Trial], objective: Objective) -> None:
+    """Lets the finished trials and the better half of the others fill the picture; the rest leaves it at the edge."""
+    lasts = sorted((_points(trial)[-1][1] for trial in drawn), reverse=objective.maximize)
+    whole = [value for trial in drawn if trial.state is State.FINISHED for _, value in _points(trial)]
+    if not whole:
+        return
+    shown = [*whole, *lasts[: (len(lasts) + 1) // 2]]
+    low, high = axes.get_ylim()
+    room = 0.05 * (max(shown) - min(shown)) or 0.05 * abs(max(shown)) or 1.0
+    # Only the bad side is cut: what is best is never out of sight.
+    if objective.maximize:
+        axes.set_ylim(max(low, min(shown) - room), max(shown) + room)
+    else:
+        axes.set_ylim(min(shown) - room, min(high, max(shown) + room))
+
+
 def _learning_curves(trials: Sequence[Trial], objective: Objective) -> "Figure":
     """Draws the reports of all trials: finished ones coloured by their result, the best one thick and named."""
     from matplotlib.cm import ScalarMappable
@@ -368,6 +384,8 @@ def _learning_curves(trials: Sequence[Trial], objective: Objective) -> "Figure":
         axes.plot(steps, reports, markevery=[-1], markersize=5, **look)
     _tidy(axes, f"{objective.metric} of {len(drawn)} trial{'s' if len(drawn) != 1 else ''}")
     axes.set_yscale(scale)
+    if scale == "linear":
+        _focus(axes, drawn, objective)
     axes.set_xlabel("training step")
     axes.set_ylabel(objective.metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
