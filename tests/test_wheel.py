@@ -16,7 +16,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     # From a copy, so that the build leaves nothing in the checkout; without isolation, so that it needs no network.
-    for name in ("kerasdl", "conf"):
+    for name in ("kerasdl", "conf", "hydra_plugins"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "local"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
@@ -56,8 +56,10 @@ def test_it_trains_from_any_directory(wheel, command, fast, tmp_path):
         check=True,
         capture_output=True,
     )
-    ended = command("train", *fast, "trainer.epochs=1", PYTHONPATH=str(site))
+    # With -m: Hydra finds the sweeper in the wheel, too.
+    ended = command("train", "-m", *fast, "trainer.epochs=1", PYTHONPATH=str(site))
     assert ended.returncode == 0, ended.stderr
+    assert "1 trials, 1 finished" in ended.stdout
     assert (tmp_path / "mlruns" / "mlflow.db").is_file()
     where = subprocess.run(
         [sys.executable, "-c", "import kerasdl.config.composition as c; print(c.conf_dir())"],

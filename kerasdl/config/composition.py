@@ -23,6 +23,9 @@ def register() -> None:
 
     from kerasdl.config import optimizers, schedules, schema
 
+    # Hydra copies the store, which is one for the whole process and isn't written to, with each composition (half of
+    # its time) and more than a hundred times for --help.
+    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.Config)
     # Each file of conf/ names its type in its defaults list, e.g. `/schema/model@_here_: cnn`.
