@@ -88,7 +88,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
                 hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
         except JobFailed as error:
             codes.append(error.code)
-        except (KeyboardInterrupt, ConfigError, OSError) as error:
+        except (KeyboardInterrupt, UserError, OSError) as error:
             if full == "1":
                 raise
             codes.append(_tell(error))

@@ -80,6 +80,8 @@ def _expected(message: str) -> str:
     if converted:
         value, kind = converted.groups()
         return f" must be {_TYPES.get(kind, kind)}. Received: {value}."
+    if wrong := re.match(r"Value '(.*)' is not a valid bool", message):
+        return f" must be true or false. Received: {wrong[1]}."
     if "is not a ListConfig" in message:
         return " must be a list, such as '[28,28]'."
     return f": {message.splitlines()[0].rstrip('.')}."

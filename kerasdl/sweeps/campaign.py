@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from optuna.exceptions import StorageInternalError
 
 from kerasdl import console
 from kerasdl.errors import ResumeError, UserError
-from kerasdl.sweeps import owner, plan
+from kerasdl.sweeps import owner, pictures, plan
 from kerasdl.sweeps.display import Display, Progress
 from kerasdl.sweeps.ending import tell
 from kerasdl.sweeps.frozen import Composer
@@ -25,7 +26,7 @@ from kerasdl.sweeps.processes import Process, Processes, cores, visible_gpus
 from kerasdl.sweeps.space import Space
 from kerasdl.sweeps.study import Claim, Study
 from kerasdl.sweeps.trials import Objective, State, label
-from kerasdl.sweeps.worker import Ended, Evaluation
+from kerasdl.sweeps.worker import Ended, Evaluation, ended_before
 from kerasdl.tracking import secrets
 from kerasdl.training.interrupts import Interrupts
 
@@ -95,7 +96,15 @@ class Campaign:
                 self._composer.freeze(folder.path / "conf")
                 self._begin()
                 with self._display:
-                    self._loop(interrupts)
+                    try:
+                        self._loop(interrupts)
+                    except StorageInternalError as error:
+                        self._save_all()
+                        reason = secrets.hide(str(error.__cause__ or error).strip().splitlines()[0])
+                        raise UserError(
+                            f"sweep.storage can't be reached any more ({reason}). The running trials have saved their "
+                            "state: type the same command again when it is back."
+                        ) from error
                 return self._conclude(interrupts)
             finally:
                 self._processes.kill()
@@ -105,6 +114,7 @@ class Campaign:
 
     def _begin(self) -> None:
         """Adds what the command has and the study hasn't, and puts back what a killed process left."""
+        self._processes.warm_up()  # meanwhile configurations are composed here, and MLflow is opened
         if self._settings.sampler == "grid":
             self._planned = plan.grid(self._composer, self._space)
             self._by_values = {_key(one.chosen): one for one in self._planned.values()}
@@ -120,12 +130,11 @@ class Campaign:
         self._earlier = {trial.number: trial.seconds for trial in trials}
         total = max(self._total or 0, len(trials))
         done = sum(trial.state in (State.FINISHED, State.PRUNED) for trial in trials)
-        if done < total:
-            self._processes.warm_up()  # meanwhile MLflow is opened here
         console.row("sweep", f"{self._name}: {total} trials, {done} of them done, {self._settings.sampler}")
         console.row("jobs", f"{self._settings.jobs} at once, each with {self._processes.share()}")
         console.row("results", self._parent.tracker.describe())
         self._parent.begin(self._study, self._describe(), OmegaConf.to_yaml(_shown(self._master)))
+        pictures.prepare()
         epochs = self._master.trainer.epochs
         self._display = Display(self._name, self._goals, total, epochs, self._settings.jobs)
 
@@ -164,14 +173,23 @@ class Campaign:
             self._watch_clock()
             self._show()
 
+    def _save_all(self) -> None:
+        """Stops the running trials at their next checkpoint, without noting it anywhere."""
+        self._processes.stop(self._processes.running.values(), _INTERRUPTED)
+        while self._processes.running:
+            for process, said in self._processes.events(timeout=1.0):
+                if isinstance(said, Evaluation):
+                    self._processes.answer(process, stop=False)
+            self._processes.enforce()
+
     def _fill(self) -> bool:
         """Starts trials while there is room; returns whether some may still wait."""
-        while self._processes.has_room:
+        while self._processes.has_room and not self._is_hopeless():
             claim = self._next()
             if claim is None:
                 return False
             self._start(claim)
-        return True
+        return not self._is_hopeless()
 
     def _next(self) -> Claim | None:
         hashes = self._planned if self._settings.sampler == "grid" else None
@@ -238,6 +256,11 @@ class Campaign:
 
     def _on_end(self, process: Process, ended: Ended) -> None:
         claim = self._claims[process.number]
+        folder = self._folders[claim.number]
+        if ended.status in ("KILLED", "FAILED") and ended.trace is None:
+            # It may have died behind its run's end and before its last word.
+            end = ended_before(self._master.paths.output_dir, folder)
+            ended = replace(end, seconds=ended.seconds) if end else ended
         seconds = self._earlier.get(claim.number, 0.0) + ended.seconds
         self._earlier[claim.number] = seconds
         why = process.asked[1] if process.asked else None
@@ -259,10 +282,11 @@ class Campaign:
             self._forget(claim)
         elif why == _TIMED_OUT:
             error = f"it took longer than sweep.trial_timeout={self._settings.trial_timeout:g} s"
+            self._parent.end_child(folder, "FAILED", error)
             self._fail(claim, error, seconds, run_id=ended.run_id)
         else:
             if ended.trace is None:  # its process died, and could tell nobody
-                self._parent.end_child(self._folders[claim.number], "FAILED", ended.error or "")
+                self._parent.end_child(folder, "FAILED", ended.error or "")
             self._fail(claim, ended.error or "", seconds, run_id=ended.run_id, trace=ended.trace)
 
     def _values(self, metrics: dict[str, float]) -> list[float] | str:

@@ -22,7 +22,7 @@ from rich.table import Table, box
 from rich.text import Text
 
 from kerasdl.console import duration
-from kerasdl.sweeps.trials import Objective, State, Trial, best, label
+from kerasdl.sweeps.trials import Objective, State, Trial, best, figure, label
 
 _STYLES = {
     State.WAITING: "dim",
@@ -150,7 +150,7 @@ class Display:
         if trial.state is State.WAITING:
             return f"{words}  stopped after epoch {self._epoch(trial)}"
         values = zip(self._objectives, trial.values or (), strict=False)  # a pruned one may have but the first
-        metrics = [f"{objective.metric} {value:.4f}" for objective, value in values]
+        metrics = [f"{objective.metric} {figure(value)}" for objective, value in values]
         epoch = [f"after epoch {self._epoch(trial)}"] if trial.state is State.PRUNED else []
         return "  ".join([words, *metrics, *epoch, _took(trial.seconds), f"({self._standing.done}/{self._total} done)"])
 
@@ -211,7 +211,7 @@ class Display:
         if barred:
             progress = self._progress.get(trial.number) if trial.state is State.RUNNING else None
             yield Text() if progress is None else ProgressBar(1.0, progress.fraction, width=12, complete_style=style)
-        metric = "" if value is None else f"{value:.4f}"
+        metric = "" if value is None else figure(value)
         yield Text.assemble((metric, "bold" if starred else ""), (" ★" if starred else "  ", "yellow"))
         if timed:
             yield Text(duration(self._seconds(trial)))
@@ -249,7 +249,7 @@ class Display:
         assert trial.values
         words = label(trial.overrides)
         number = f"trial {trial.number}: {words}" if words else f"trial {trial.number}"
-        return f"best {self._objectives[0].metric} {trial.values[0]:.4f} ({number})"
+        return f"best {self._objectives[0].metric} {figure(trial.values[0])} ({number})"
 
     def _waiting(self) -> int:
         return max(0, self._total - self._standing.done - len(self._standing.running))

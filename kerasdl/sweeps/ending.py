@@ -7,7 +7,7 @@ from kerasdl import console
 from kerasdl.cli import INTERRUPTED, TERMINATED
 from kerasdl.files import shorten
 from kerasdl.sweeps.parent import Parent
-from kerasdl.sweeps.trials import Objective, State, Trial, best, label
+from kerasdl.sweeps.trials import Objective, State, Trial, best, figure, label
 
 _MOST_LISTED = 5
 
@@ -25,7 +25,9 @@ def tell(
     parts = [f"{counts[state]} {state.lower()}" for state in State if counts[state]]
     console.row("sweep", f"{name}: {len(trials)} trials, {', '.join(parts)}")
     for trial in best(trials, goals)[:_MOST_LISTED]:
-        values = ", ".join(f"{goal.metric} {value:.4f}" for goal, value in zip(goals, trial.values or (), strict=True))
+        values = ", ".join(
+            f"{goal.metric} {figure(value)}" for goal, value in zip(goals, trial.values or (), strict=True)
+        )
         console.row("best", f"trial {trial.number}: {values}  ({label(trial.overrides)})")
         if trial.run_id:
             console.row("run", trial.run_id)

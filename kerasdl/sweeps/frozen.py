@@ -5,6 +5,7 @@ the files are copied first, and Hydra composes from the copy.
 """
 
 import copy
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ class Composer:
     def __init__(self, loader: Any, master: DictConfig):
         self._loader = loader
         self._master = master
+        self._groups = frozenset(loader.list_groups(""))
+        self._bases: dict[tuple[str, ...], DictConfig | None] = {}
 
     def freeze(self, folder: Path) -> None:
         """Copies all folders of configuration files into `folder`, and composes from there; call this once."""
@@ -37,6 +40,19 @@ class Composer:
         for number, item in enumerate(search_path.get_path()):
             item.path = _copied(item.path, folder / str(number))
         self._loader = ConfigLoaderImpl(config_search_path=search_path)
+        self._freeze_added(folder / "added")
+
+    def _freeze_added(self, folder: Path) -> None:
+        """Copies the folders of `hydra.searchpath`, which Hydra looks up anew whenever it composes."""
+        added = OmegaConf.select(self._master, "hydra.searchpath")
+        if not added:
+            return
+        paths = [_copied(path, folder / str(number)) for number, path in enumerate(added)]
+        self._master = copy.deepcopy(self._master)
+        overrides = self._master.hydra.overrides
+        typed = [override for override in overrides.hydra if not override.startswith("hydra.searchpath=")]
+        # Behind what train.yaml says, and instead of what was typed.
+        overrides.hydra = [*typed, f"hydra.searchpath={json.dumps(paths, ensure_ascii=False)}"]
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """Returns a trial's configuration: typed, checked, and resolved, so that nothing can change it later.
@@ -47,7 +63,7 @@ class Composer:
         from hydra.core.hydra_config import HydraConfig
 
         with as_config_error():
-            config = self._loader.load_sweep_config(self._master, list(overrides))
+            config = self._composed(overrides)
             HydraConfig.instance().set_config(config)  # for ${hydra:...}
             with open_dict(config):
                 del config["hydra"]
@@ -56,6 +72,42 @@ class Composer:
             check(config)
             OmegaConf.resolve(config)
         return config
+
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        """Returns what Hydra composes; a choice of files is composed once, since trials mostly differ in values."""
+        from hydra._internal.config_loader_impl import ConfigLoaderImpl
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(list(overrides))
+        values = [override for override in parsed if self._is_value(override)]
+        choices = tuple(str(override.input_line) for override in parsed if not self._is_value(override))
+        if choices not in self._bases:
+            base = self._loader.load_sweep_config(self._master, list(choices))
+            self._bases[choices] = None if _reads_hydra(base) else base
+        base = self._bases[choices]
+        if base is None:
+            return self._loader.load_sweep_config(self._master, list(overrides))
+        config = copy.deepcopy(base)
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        return config
+
+    def _is_value(self, override: Any) -> bool:
+        """Returns whether an override changes a key's value, and neither chooses a file nor adds or removes a key."""
+        from hydra.core.override_parser.types import OverrideType
+
+        key = override.key_or_group
+        return (
+            override.type is OverrideType.CHANGE and "/" not in key and not override.package and key not in self._groups
+        )
+
+
+def _reads_hydra(config: DictConfig) -> bool:
+    """Returns whether the configuration refers to Hydra's own, which knows all overrides."""
+    return any(
+        "${hydra:" in str(OmegaConf.to_yaml(config[key]))
+        for key in config
+        if key != "hydra" and OmegaConf.is_config(config[key])
+    )
 
 
 def _copied(path: str, target: Path) -> str:

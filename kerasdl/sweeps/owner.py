@@ -10,16 +10,22 @@ from typing import Any
 
 import psutil
 
+# Two processes of one number begin further apart than this.
+_CLOCK_SECONDS = 3.0
+
 
 @functools.cache
 def machine() -> str:
     """Returns a name that no other machine has, and that outlives a restart of this one."""
-    return f"{socket.gethostname()}-{uuid.getnode():012x}"
+    node = uuid.getnode()
+    # Without a network card Python makes a number up, another one in each process; it is marked by this bit.
+    return socket.gethostname() if node >> 40 & 1 else f"{socket.gethostname()}-{node:012x}"
 
 
 def this_process() -> dict[str, Any]:
     """Returns what identifies this process among all machines; plain JSON."""
-    return {"machine": machine(), "host": socket.gethostname(), "pid": os.getpid(), "began": _began(os.getpid())}
+    began = psutil.Process().create_time()
+    return {"machine": machine(), "host": socket.gethostname(), "pid": os.getpid(), "began": began}
 
 
 def is_dead(owner: Mapping[str, Any]) -> bool:
@@ -27,13 +33,12 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
     if owner.get("machine") != machine():
         return False
     try:
-        return _began(owner["pid"]) != owner["began"]
+        process = psutil.Process(owner["pid"])
+        # One that nobody waited for is still listed. When a process began is counted from the machine's start, whose
+        # time moves a little when the clock is set.
+        return process.status() == psutil.STATUS_ZOMBIE or abs(process.create_time() - owner["began"]) > _CLOCK_SECONDS
     except psutil.NoSuchProcess:
         return True
-
-
-def _began(pid: int) -> float:
-    return psutil.Process(pid).create_time()
 
 
 class Pulse:

@@ -8,6 +8,7 @@ Optuna draws with pyplot, whose state belongs to the process. Whatever that touc
 warnings, log level) is put back before the figures are handed out; a lock keeps two threads from doing so at once.
 """
 
+import importlib
 import math
 import statistics
 import textwrap
@@ -42,6 +43,17 @@ UNFINISHED: dict[State, dict[str, Any]] = {
 }
 
 _PYPLOT = threading.Lock()
+
+
+def prepare() -> None:
+    """Imports what pictures will need, 2 s, on a thread: a sweep waits for its first trials' process meanwhile."""
+    names = (
+        "optuna.importance",
+        "optuna.visualization.matplotlib",
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
+    )
+    threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True).start()
 
 
 def figures(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[str, "Figure"]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -13,9 +13,9 @@ from kerasdl.errors import ConfigError
 from kerasdl.sweeps.frozen import Composer
 from kerasdl.sweeps.samplers import pruner, sampler
 from kerasdl.sweeps.space import Space, Value
-from kerasdl.sweeps.storage import address, open_storage
-from kerasdl.sweeps.study import Study
-from kerasdl.sweeps.trials import Objective, State, Trial, label
+from kerasdl.sweeps.storage import address, file_of, open_storage
+from kerasdl.sweeps.study import Study, has_study
+from kerasdl.sweeps.trials import Objective, State, Trial, figure, label
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ def compose(composer: Composer, space: Space, chosen: Mapping[str, Value]) -> Pl
     try:
         config = composer.compose(overrides)
     except ConfigError as error:
-        digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:16]
+        # Not of how the sweep is run: with sweep.jobs=2 it is the same trial.
+        deciding = sorted(item for item in overrides if not item.startswith(("sweep.", "sweep=")))
+        digest = hashlib.sha256("\n".join(deciding).encode()).hexdigest()[:16]
         return Planned(chosen, f"refused-{digest}", None, str(error))
     return Planned(chosen, config_hash(config), config)
 
@@ -61,15 +63,24 @@ def open_study(master: DictConfig, name: str, goals: Sequence[Objective]) -> Stu
     Raises:
         ConfigError: the storage can't be opened, or the study looks for something else.
     """
+    return _study(open_storage(address(master.sweep.storage, master.paths.output_dir)), master, name, goals)
+
+
+def _study(storage: Any, master: DictConfig, name: str, goals: Sequence[Objective]) -> Study:
     settings = master.sweep
-    storage = open_storage(address(settings.storage, master.paths.output_dir))
     return Study(
-        storage,
-        name,
-        goals,
-        sampler(settings.sampler, settings.seed),
-        pruner(settings.pruner, settings.pruning),
+        storage, name, goals, sampler(settings.sampler, settings.seed), pruner(settings.pruner, settings.pruning)
     )
+
+
+def _known_trials(master: DictConfig, name: str, goals: Sequence[Objective]) -> list[Trial]:
+    """Returns the trials of a sweep's study; makes neither a storage nor a study."""
+    where = address(master.sweep.storage, master.paths.output_dir)
+    file = file_of(where)
+    if file and not file.exists():
+        return []
+    storage = open_storage(where)
+    return _study(storage, master, name, goals).trials() if has_study(storage, name) else []
 
 
 def remaining_seconds(trials: Sequence[Trial], remaining: int, jobs: int) -> float | None:
@@ -81,9 +92,7 @@ def remaining_seconds(trials: Sequence[Trial], remaining: int, jobs: int) -> flo
 def show(master: DictConfig, name: str, goals: Sequence[Objective], space: Space, composer: Composer) -> int:
     """Prints the trials, which are done, and an estimate; runs and writes nothing."""
     settings = master.sweep
-    where = address(settings.storage, master.paths.output_dir)
-    exists = not where.startswith("sqlite:///") or Path(where.removeprefix("sqlite:///")).exists()
-    trials = open_study(master, name, goals).trials() if exists else []
+    trials = _known_trials(master, name, goals)
     known = {trial.config_hash: trial for trial in trials}
     if settings.sampler == "grid":
         planned = grid(composer, space)
@@ -110,4 +119,4 @@ def show(master: DictConfig, name: str, goals: Sequence[Objective], space: Space
 def _values(trial: Trial | None, goals: Sequence[Objective]) -> str:
     if trial is None or trial.values is None:
         return ""
-    return "  ".join(f"{goal.metric} {value:.4f}" for goal, value in zip(goals, trial.values, strict=False))
+    return "  ".join(f"{goal.metric} {figure(value)}" for goal, value in zip(goals, trial.values, strict=False))

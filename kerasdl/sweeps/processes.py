@@ -8,6 +8,7 @@ each is spawned: drivers don't survive a fork everywhere.
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from kerasdl.sweeps.worker import Ended, Evaluation, Job
 
 # A trial that was asked to stop and didn't: TensorFlow may hang, or a disk.
 STOP_SECONDS = 60.0
+# Behind its last word a trial has nothing to do but to exit.
+_EXIT_SECONDS = 10.0
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Process:
         slot: which share of the machine it has, in [0, jobs).
         began: when, by `time.monotonic`.
         asked: when it was asked to stop, and why; None if it wasn't.
+        is_mute: whether it has closed its end of the connection, and will only end.
     """
 
     number: int
@@ -41,6 +45,7 @@ class Process:
     connection: Connection
     began: float = field(default_factory=time.monotonic)
     asked: tuple[float, str] | None = None
+    is_mute: bool = False
 
     @property
     def seconds(self) -> float:
@@ -100,10 +105,13 @@ class Processes:
 
         An `Evaluation` has to be answered with `answer`.
         """
+        if not self.running:
+            time.sleep(timeout)  # for what other machines do, of which nothing comes here
+            return
         waited: list[Any] = []
         for process in self.running.values():
-            waited += [process.connection, process.handle.sentinel]
-        ready = set(wait(waited, timeout)) if waited else set()
+            waited += [process.handle.sentinel] if process.is_mute else [process.connection, process.handle.sentinel]
+        ready = set(wait(waited, timeout))
         for process in list(self.running.values()):
             if process.connection in ready or process.handle.sentinel in ready:
                 yield from self._read(process)
@@ -117,7 +125,7 @@ class Processes:
                     return
                 yield process, message
         except (EOFError, OSError):
-            pass
+            process.is_mute = True
         if not process.handle.is_alive():
             yield process, self._end(process, None)
 
@@ -147,7 +155,10 @@ class Processes:
 
     def _end(self, process: Process, ended: Ended | None) -> Ended:
         """Returns how a process ended: by its last word, else by its exit code."""
-        process.handle.join()
+        process.handle.join(_EXIT_SECONDS if ended else None)
+        if process.handle.is_alive():  # it has said its last word and hangs
+            _signal(process, signal.SIGKILL)
+            process.handle.join()
         process.connection.close()
         code = process.handle.exitcode
         process.handle.close()
@@ -180,7 +191,8 @@ def visible_gpus() -> tuple[str, ...]:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    return tuple(str(index) for index, line in enumerate(listed.splitlines()) if line.startswith("GPU "))
+    # Lines of a GPU's parts (MIG) are indented.
+    return tuple(re.findall(r"^GPU (\d+):", listed, re.MULTILINE))
 
 
 def cores() -> int:
@@ -189,5 +201,9 @@ def cores() -> int:
 
 
 def _signal(process: Process, number: int) -> None:
+    """Sends a trial a signal; one that kills goes to what the trial has started as well, its session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(process.handle.pid, number)
+        if number == signal.SIGKILL and os.getpgid(process.handle.pid) == process.handle.pid:
+            os.killpg(process.handle.pid, number)
+        else:
+            os.kill(process.handle.pid, number)

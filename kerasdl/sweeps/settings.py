@@ -28,6 +28,11 @@ _AT_LEAST = {
     "pruning.min_resource": 1,
     "pruning.reduction_factor": 2,
 }
+# Overrides that change no result.
+_ASIDE = (
+    *("sweep.", "sweep=", "paths.", "tracking"),
+    *("trainer.checkpoint", "trainer.steps_per_call", "data.data_dir", "data.manual_dir"),
+)
 _POSITIVE = ("trial_timeout", "heartbeat", "pruning.percentile")
 
 
@@ -59,8 +64,13 @@ def check_sweep(config: DictConfig) -> None:
         raise ConfigError(
             f"sweep.trials must say how many trials {sweep.sampler} shall choose. Example: sweep.trials=20"
         )
-    if sweep.pruner != "none" and len(objectives(config)) > 1:
-        raise ConfigError("sweep.pruner needs a single sweep.metric: with several nobody knows which trial is behind.")
+    if sweep.sampler == "grid" and sweep.trials is not None:
+        raise ConfigError(
+            f"sweep.trials must be null for a grid, which tries all its points. Received: {sweep.trials}. "
+            "Let values be chosen instead, e.g. with sweep=random."
+        )
+    if sweep.pruner != "none":
+        _check_prunable(objectives(config))
 
 
 def objectives(config: DictConfig) -> tuple[Objective, ...]:
@@ -95,11 +105,12 @@ def name_of(config: DictConfig, space: Space, goals: tuple[Objective, ...]) -> s
     """
     if config.sweep.name:
         return config.sweep.name
-    aside = ("sweep.", "sweep=", "paths.", "tracking", "trainer.checkpoint", "data.data_dir")
+    sampler = config.sweep.sampler
     decisive = {
-        "fixed": sorted(override for override in space.fixed if not override.startswith(aside)),
-        "axes": sorted(axis.key for axis in space.axes),
-        "sampler": [config.sweep.sampler, config.sweep.seed],
+        "fixed": sorted(override for override in space.fixed if not override.lstrip("+~").startswith(_ASIDE)),
+        "axes": sorted({axis.key for axis in space.axes}),
+        # A grid draws nothing: its seed only shuffles.
+        "sampler": [sampler] if sampler == "grid" else [sampler, config.sweep.seed],
         "metrics": [goal.metric for goal in goals],
         "experiment": config.tracking.experiment,
     }
@@ -107,6 +118,15 @@ def name_of(config: DictConfig, space: Space, goals: tuple[Objective, ...]) -> s
     keys = names(space.axes)
     listed = keys[:4] if len(keys) <= 4 else [*keys[:3], f"{len(keys) - 3}-more"]
     return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([*(listed or ["single"]), digest]))
+
+
+def _check_prunable(goals: tuple[Objective, ...]) -> None:
+    if len(goals) > 1:
+        raise ConfigError("sweep.pruner needs a single sweep.metric: with several nobody knows which trial is behind.")
+    if goals[0].metric in COSTS:
+        raise ConfigError(
+            f"sweep.pruner needs a sweep.metric of evaluations, e.g. val_accuracy. Received: {goals[0].metric}."
+        )
 
 
 def _check_metric(metric: str, config: DictConfig) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import sqlite3
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 DATABASE = "optuna.db"
 # What SQLAlchemy takes for an address without a driver differs between its versions.
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+# What makes others wait who make tables at the same time: a number or a name that only kerasdl takes.
+_LOCKS = {
+    "postgresql": "SELECT pg_advisory_lock(5277637)",
+    "mysql": "SELECT GET_LOCK('kerasdl', 60)",
+    "mariadb": "SELECT GET_LOCK('kerasdl', 60)",
+}
 
 
 def address(storage: str | None, output_dir: str | Path) -> str:
@@ -35,6 +42,13 @@ def address(storage: str | None, output_dir: str | Path) -> str:
     return f"{_DRIVERS.get(scheme, scheme)}://{rest}"
 
 
+def file_of(where: str) -> Path | None:
+    """Returns the file of an sqlite database or a journal; None for a server's database."""
+    if "://" not in where:
+        return Path(where)
+    return Path(where.partition(":///")[2].partition("?")[0]) if where.startswith("sqlite") else None
+
+
 def open_storage(where: str) -> "BaseStorage":
     """Opens the storage at an `address`, and makes it if there is none.
 
@@ -47,20 +61,19 @@ def open_storage(where: str) -> "BaseStorage":
 
     optuna.logging.set_verbosity(logging.ERROR)
     scheme = where.partition("://")[0] if "://" in where else ""
-    path = Path(where.removeprefix("sqlite:///").partition("?")[0])
+    path = file_of(where)
     try:
-        if not scheme:
+        if path and not scheme:
             _check_is_no_database(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             return optuna.storages.JournalStorage(JournalFileBackend(str(path)))
-        if scheme.startswith("sqlite"):
-            if path.name == MLFLOW_DATABASE:
-                raise ConfigError(f"sweep.storage must not be MLflow's database. Received: {where}. Name another file.")
+        if path:
+            _check_is_own(path, where)
             path.parent.mkdir(parents=True, exist_ok=True)
             with locked(path.with_name(f"{path.name}.lock"), lambda: None):
                 _make_sqlite(path)
-            return optuna.storages.RDBStorage(where, engine_kwargs={"connect_args": {"timeout": 60}})
-        with warnings.catch_warnings():
+            return _open_sqlite(where)
+        with warnings.catch_warnings(), _alone_on_server(where):
             warnings.simplefilter("ignore")
             return optuna.storages.RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
     except ImportError as error:
@@ -73,6 +86,37 @@ def open_storage(where: str) -> "BaseStorage":
         raise ConfigError(
             f"sweep.storage: {secrets.hide(where)} can't be opened ({reason}). Start it, or name another."
         ) from error
+
+
+@contextlib.contextmanager
+def _alone_on_server(where: str) -> Iterator[None]:
+    """Lets machines that begin at once make the tables one after another: together, all but one would fail.
+
+    The lock belongs to the connection, so that the server frees it when its holder dies.
+    """
+    import sqlalchemy
+
+    statement = _LOCKS.get(where.partition("://")[0].partition("+")[0])
+    engine = sqlalchemy.create_engine(where, poolclass=sqlalchemy.pool.NullPool)
+    with engine.connect() as connection:
+        if statement:
+            connection.exec_driver_sql(statement)
+        yield
+
+
+def _open_sqlite(where: str) -> "BaseStorage":
+    """Opens an sqlite database whose transactions come one after another.
+
+    Optuna takes a trial by reading its state and then writing it, under a row's lock that sqlite doesn't have: two
+    processes could take the same. So each transaction begins with the lock of the whole file.
+    """
+    import optuna
+    import sqlalchemy
+
+    timeout = {"timeout": 60, "isolation_level": None}  # None: the driver begins no transaction of its own
+    storage = optuna.storages.RDBStorage(where, engine_kwargs={"connect_args": timeout})
+    sqlalchemy.event.listen(storage.engine, "begin", lambda opened: opened.exec_driver_sql("BEGIN IMMEDIATE"))
+    return storage
 
 
 def _make_sqlite(path: Path) -> None:
@@ -89,6 +133,18 @@ def _make_sqlite(path: Path) -> None:
         source.backup(copy)
     put_in_place(whole, path)
     making.unlink()
+
+
+def _check_is_own(path: Path, where: str) -> None:
+    """Raises ConfigError for a database of MLflow's, whose tables would get in the way of Optuna's, or in memory."""
+    if not path.name or path.name == ":memory:":
+        raise ConfigError(f"sweep.storage must name a file, e.g. sqlite:///{DATABASE}. Received: {where}.")
+    tables: set[str] = set()
+    if path.is_file():
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+            tables = {name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if path.name == MLFLOW_DATABASE or ("experiments" in tables and "studies" not in tables):
+        raise ConfigError(f"sweep.storage must not be MLflow's database. Received: {where}. Name another file.")
 
 
 def _check_is_no_database(path: Path) -> None:

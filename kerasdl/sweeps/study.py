@@ -7,9 +7,10 @@ with the number of the first as its `original`. Two machines that add or take th
 the one with the lower number; the other is `dropped`.
 """
 
+import contextlib
 import dataclasses
 import warnings
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,8 +95,9 @@ class Study:
             self._study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
             known = self._study.metric_names or metrics
             if (known, [direction.name.lower() for direction in self._study.directions]) != (metrics, directions):
+                before = _said(known, [direction.name.lower() for direction in self._study.directions])
                 raise ConfigError(
-                    f"sweep {name} looks for {', '.join(known)}; it can't look for {', '.join(metrics)} as well. "
+                    f"sweep.metric: sweep {name} is to {before}; it can't {_said(metrics, directions)} as well. "
                     "Give the new sweep another sweep.name."
                 ) from None
         self._pruner = pruner
@@ -122,9 +124,9 @@ class Study:
     def add(self, space: Space, chosen: dict[str, Value], config_hash: str) -> None:
         """Adds a trial whose values are known."""
         attributes = {"chosen": chosen, "overrides": space.shown(chosen), "config_hash": config_hash}
-        params = {axis.name: chosen[axis.key] for axis in space.axes if axis.key in chosen}
-        distributions = {axis.name: _storable(axis.distribution()) for axis in space.axes
-                         if axis.key in chosen}  # fmt: skip
+        axes = space.axes_of(chosen)
+        params = {axis.name: chosen[key] for key, axis in axes.items()}
+        distributions = {axis.name: _storable(axis.distribution()) for axis in axes.values()}
         try:
             trial = optuna.trial.create_trial(
                 state=TrialState.WAITING, params=params, distributions=distributions, user_attrs=attributes
@@ -180,15 +182,15 @@ class Study:
             ConfigError: the space is another than that of the study's earlier trials.
         """
         frozen = self._storage.get_trial(claim.id)
-        index = [_original(trial) for trial in self._all()].index(claim.number)
-        self._sampler.at(index, frozen.user_attrs.get("attempt", 0))
-        self._sampler.before_trial(self._study, frozen)
+        self._sampler.at(self._index(claim.number), frozen.user_attrs.get("attempt", 0))
+        # As `Study.ask` does: else the sampler would know the trials as they were at its first draw.
+        self._study._thread_local.cached_all_trials = None
         chosen: dict[str, Value] = {}
         try:
             trial = optuna.trial.Trial(self._study, claim.id)
             for axis in space.axes:
                 if space.applies(axis, chosen):
-                    chosen[axis.key] = trial._suggest(axis.name, axis.distribution())
+                    chosen[axis.key] = axis.drawn(trial._suggest(axis.name, axis.distribution()))
         except ValueError as error:
             raise ConfigError(
                 f"sweep: the values of this study can't change ({str(error).rstrip('.')}). "
@@ -212,13 +214,14 @@ class Study:
         steps = trial.user_attrs.get("steps", [])
         if step in steps:
             return
+        # The steps come last: killed before, the report is made again, in the same place.
         if len(self.objectives) == 1:
-            # Optuna counts evaluations: a step of a small batch is less than one of a large batch.
-            self._storage.set_trial_intermediate_value(claim.id, len(steps) + 1, value)
-            self._set(claim.id, steps=[*steps, step], epoch=epoch)
+            with _unless_taken():
+                # Optuna counts evaluations: a step of a small batch is less than one of a large batch.
+                self._storage.set_trial_intermediate_value(claim.id, len(steps) + 1, value)
         else:  # Optuna has no reports for several objectives
-            reports = [*trial.user_attrs.get("reports", []), value]
-            self._set(claim.id, steps=[*steps, step], reports=reports, epoch=epoch)
+            self._set(claim.id, reports=[*trial.user_attrs.get("reports", [])[: len(steps)], value])
+        self._set(claim.id, steps=[*steps, step], epoch=epoch)
 
     def last_report(self, claim: Claim) -> list[float] | None:
         """Returns the value of a trial's last evaluation, as what a pruned trial came to."""
@@ -229,7 +232,9 @@ class Study:
         """Returns whether the pruner would end a claimed trial after its last report."""
         if len(self.objectives) > 1:
             return False
-        return self._pruner.prune(self._study, self._storage.get_trial(claim.id))
+        with _unless_taken():
+            return self._pruner.prune(self._study, self._storage.get_trial(claim.id))
+        return False
 
     def finish(self, claim: Claim, state: State, values: Sequence[float] | None, **attributes: Any) -> bool:
         """Ends a claimed trial; returns False if another machine has taken it in the meantime.
@@ -241,24 +246,25 @@ class Study:
             attributes: `epoch`, `seconds`, `run_id`, `error`.
         """
         stored = {ours: theirs for theirs, ours in _STATES.items()}[state]
-        try:
+        with _unless_taken():
             self._set(claim.id, **attributes)
             if stored is not TrialState.FAIL:
                 self._sampler.after_trial(self._study, self._storage.get_trial(claim.id), stored, values)
             self._storage.set_trial_state_values(claim.id, stored, values)
-        except UpdateFinishedTrialError:
-            return False
-        return True
+            return True
+        return False
 
     def release(self, claim: Claim, **attributes: Any) -> None:
         """Puts a claimed trial back, so that it goes on later."""
         self._set(claim.id, **attributes)
-        self._storage.set_trial_state_values(claim.id, TrialState.WAITING)
+        with _unless_taken():
+            self._storage.set_trial_state_values(claim.id, TrialState.WAITING)
 
     def drop(self, trial_id: int) -> None:
         """Takes a trial out of the study, because it is there twice or too many."""
         self._set(trial_id, dropped=True)
-        self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
+        with _unless_taken():
+            self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
     # Others
 
@@ -271,7 +277,8 @@ class Study:
         """Gives a sign of life for claimed trials."""
         for claim in claims:
             trial = self._storage.get_trial(claim.id)
-            self._set(claim.id, beat=trial.user_attrs.get("beat", 0) + 1)
+            # With the owner: another machine that wanted the trial at the same moment may have left its name there.
+            self._set(claim.id, owner=owner.this_process(), beat=trial.user_attrs.get("beat", 0) + 1)
 
     def take_over(self, pulse: owner.Pulse, own: Iterable[Claim]) -> list[int]:
         """Lets the trials of machines that give no sign of life be tried again; returns their numbers."""
@@ -306,10 +313,12 @@ class Study:
         found = self._storage.get_all_trials(self._id, deepcopy=False, states=states)
         return [trial for trial in found if not trial.user_attrs.get("dropped")]
 
+    def _index(self, number: int) -> int:
+        """Returns how many trials come before this one; another attempt is no other trial."""
+        return sum(other < number for other in {_original(trial) for trial in self._all()})
+
     def _is_surplus(self, trial: FrozenTrial, total: int | None) -> bool:
-        return (
-            total is not None and sorted({_original(other) for other in self._all()}).index(_original(trial)) >= total
-        )
+        return total is not None and self._index(_original(trial)) >= total
 
     def _twin(self, trial: FrozenTrial, config_hash: str | None) -> FrozenTrial | None:
         """Returns the trial of the same configuration that goes before this one: an earlier one, or a finished one."""
@@ -324,12 +333,36 @@ class Study:
 
     def _set(self, trial: FrozenTrial | int, **attributes: Any) -> None:
         trial_id = trial if isinstance(trial, int) else trial._trial_id
-        for key, value in attributes.items():
-            self._storage.set_trial_user_attr(trial_id, key, value)
+        with _unless_taken():
+            for key, value in attributes.items():
+                self._storage.set_trial_user_attr(trial_id, key, value)
+
+
+@contextlib.contextmanager
+def _unless_taken() -> Iterator[None]:
+    """Leaves a block that changes a trial which another machine has taken over, as `finish` will say.
+
+    It can happen to a machine that was asleep: its trial is ended in the storage while its process lives.
+    """
+    with contextlib.suppress(UpdateFinishedTrialError):
+        yield
+
+
+def has_study(storage: optuna.storages.BaseStorage, name: str) -> bool:
+    """Returns whether a storage has a study of this name."""
+    try:
+        storage.get_study_id_from_name(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _original(trial: FrozenTrial) -> int:
     return trial.user_attrs.get("original", trial.number)
+
+
+def _said(metrics: Sequence[str], directions: Sequence[str]) -> str:
+    return " and ".join(f"{direction} {metric}" for metric, direction in zip(metrics, directions, strict=True))
 
 
 def _claim(trial: FrozenTrial) -> Claim:
@@ -338,7 +371,7 @@ def _claim(trial: FrozenTrial) -> Claim:
 
 def _view(trial: FrozenTrial) -> Trial:
     known = trial.user_attrs
-    reports = list(trial.intermediate_values.values()) or known.get("reports", [])
+    reports = [value for _, value in sorted(trial.intermediate_values.items())] or known.get("reports", [])
     fields = {field.name for field in dataclasses.fields(Trial)}
     return Trial(
         number=_original(trial),

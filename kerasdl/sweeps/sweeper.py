@@ -8,8 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 from kerasdl.config.explain import as_config_error
 from kerasdl.errors import ConfigError
 from kerasdl.sweeps.frozen import Composer
+from kerasdl.sweeps.grammar import read_space
 from kerasdl.sweeps.settings import check_sweep, name_of, objectives
-from kerasdl.sweeps.space import Space, read_space
+from kerasdl.sweeps.space import Space
 
 
 def sweep(hydra_context: Any, task_function: Any, master: DictConfig, arguments: Sequence[str]) -> int:

@@ -81,6 +81,11 @@ def text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def figure(value: float) -> str:
+    """Returns an objective's value as people read it: `0.9871`, `21,840`."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+
+
 def best(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
     """Returns the best finished trials: one for a single objective, the Pareto front for several; [] if none is.
 

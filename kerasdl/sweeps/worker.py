@@ -115,22 +115,33 @@ def _run(connection: Connection, job: Job) -> Ended:
         except (OSError, EOFError):
             return False  # `_follow_parent` stops the trial
 
-    if known := _known(job):
-        return known
+    if end := ended_before(job.config.paths.output_dir, job.name, _GRACE_SECONDS):
+        return end
     result = experiment.run(job.config, name=job.name, judge=judge, threads=job.threads)
     metrics = {**result.metrics, "parameters": float(result.model.count_params())}
     return Ended(result.status, metrics, result.seconds, result.run_id, " ".join(result.problems) or None)
 
 
-def _known(job: Job) -> Ended | None:
-    """Returns how the run ended if it did, and only its sweep was killed before it could hear of it."""
+def ended_before(output_dir: str, name: str, patience: float | None = None) -> Ended | None:
+    """Returns how a trial's run ended if it did, and only its sweep has not heard of it; else None.
+
+    Args:
+        output_dir: `paths.output_dir`.
+        name: of the run's folder.
+        patience: seconds to wait for another process that works on the run: the trial of a sweep that was killed a
+            moment ago is still saving its state. None: it is known that there is none.
+
+    Raises:
+        ResumeError: another process works on the run for longer than that.
+    """
     from kerasdl import runs
 
-    folder = runs.folder_named(job.config.paths.output_dir, job.name)
+    folder = runs.folder_named(output_dir, name)
     if folder is None:
         return None
-    folder.lock(patience=_GRACE_SECONDS)  # the trial of a sweep that was killed a moment ago is still saving its state
-    folder.unlock()
+    if patience is not None:
+        folder.lock(patience)
+        folder.unlock()
     record = folder.record
     return Ended(record.status, record.metrics, 0.0, record.run_id) if record.status in ("FINISHED", "PRUNED") else None
 

@@ -32,8 +32,11 @@ def register_best(store: Store, name: str, run_id: str) -> str | None:
             return None
         # The place itself: an address such as models:/<id> MLflow would look up in the environment's store.
         source = client.get_logged_model(models[-1].model_id).artifact_location
-        if not client.search_registered_models(f"name = '{name}'"):
+        try:
             client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
         versions = client.search_model_versions(f"name = '{name}'")
         known = [version for version in versions if version.run_id == run_id and version.source == source]
         version = known[0] if known else client.create_model_version(name, source, run_id, model_id=models[-1].model_id)

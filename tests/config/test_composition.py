@@ -74,6 +74,37 @@ def test_defaults_of_types_and_files_agree(node):
     assert compose()[node.__name__.lower()] == dataclasses.asdict(node())
 
 
+SWEEPS = {"grid": None, "random": 20, "tpe": 50, "cmaes": 50, "gp": 30}
+
+
+@pytest.mark.parametrize(("sampler", "trials"), SWEEPS.items())
+def test_a_sweep_is_the_base_with_its_sampler_and_number_of_trials(sampler, trials):
+    assert compose([f"sweep={sampler}"]).sweep == dataclasses.asdict(schema.Sweep(sampler=sampler, trials=trials))
+
+
+def test_every_sampler_has_a_file():
+    assert {option for group, option in OPTIONS if group == "sweep"} == {*SWEEPS}
+
+
+def test_a_recipe_has_a_space_of_its_own(tmp_path):
+    """Its keys are whole paths, and its conditions keys, too."""
+    sweep = {
+        "space": {"optimizer": "sgd,adam", "optimizer.learning_rate": "interval(0.1, 1)"},
+        "when": {"optimizer=sgd": {"optimizer.momentum": "0.0,0.9"}},
+    }
+    (tmp_path / "experiment").mkdir()
+    recipe = "# @package _global_\n" + yaml.safe_dump({"defaults": [{"override /sweep": "tpe"}], "sweep": sweep})
+    (tmp_path / "experiment" / "mine.yaml").write_text(recipe)
+    composed = compose([f"hydra.searchpath=[{tmp_path}]", "experiment=mine"]).sweep
+    assert (composed.sampler, composed.space, composed.when) == ("tpe", sweep["space"], sweep["when"])
+
+
+def test_how_a_configuration_was_found_is_no_part_of_its_identity():
+    base = config_hash(compose())
+    for override in ("sweep=tpe", "sweep.jobs=2", "sweep.pruner=asha", "sweep.name=mine"):
+        assert config_hash(compose([override])) == base, override
+
+
 def test_every_key_is_documented_where_it_stands():
     """Each key of a YAML file has a comment on its line, but for what its header or a nested line explains."""
     silent = []

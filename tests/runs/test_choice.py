@@ -13,7 +13,7 @@ from kerasdl import compose
 from kerasdl.config.checks import check
 from kerasdl.config.identity import config_hash
 from kerasdl.errors import ConfigError, ResumeError
-from kerasdl.runs import FINISHED, RunFolder, choose
+from kerasdl.runs import FINISHED, RunFolder, choose, named
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +187,58 @@ def test_a_finished_run_goes_on_only_if_it_is_prolonged(config, begun):
     chosen = choose(config("resume=abcd", "trainer.epochs=5"))
     assert chosen.path == folder.path
     chosen.unlock()
+
+
+@pytest.fixture
+def begun_trial(config):
+    """Makes the folder of a sweep's trial, named after its sweep and its identity, as it is left behind."""
+
+    def make(name, *overrides, status="KILLED", tracking="none"):
+        conf = config(*overrides, tracking=tracking)
+        values = OmegaConf.to_container(conf, resolve=True)
+        folder = RunFolder.new(conf.paths.output_dir, values, config_hash(conf), name)
+        folder.create()
+        folder.update(status=status)
+        folder.unlock()
+        return folder
+
+    return make
+
+
+def test_a_run_of_a_name_goes_on_or_is_begun(config, begun_trial):
+    assert named(config(), "rate-0a1b-c2d3") is None
+    folder = begun_trial("rate-0a1b-c2d3")
+    begun_trial("rate-0a1b-ffff", "seed=1")
+    taken = named(config(), "rate-0a1b-c2d3")
+    assert (taken.path, taken.path.name) == (folder.path, "rate-0a1b-c2d3")
+    with pytest.raises(ResumeError, match=f"is being worked on by process {os.getpid()} "):
+        named(config(), "rate-0a1b-c2d3")
+    taken.unlock()
+    assert named(config(), "rate-0a1b") is None  # the whole name, or none
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "FAILED", "KILLED", "PRUNED"])
+def test_a_run_of_a_name_goes_on_however_it_ended_before_its_time(config, begun_trial, status):
+    begun_trial("rate-0a1b-c2d3", status=status)
+    named(config(), "rate-0a1b-c2d3").unlock()
+
+
+def test_a_run_of_a_name_must_be_of_the_same_configuration(config, begun_trial):
+    folder = begun_trial("rate-0a1b-c2d3", "trainer.epochs=3")
+    with pytest.raises(ResumeError, match=r"^run rate-0a1b-c2d3 has another configuration: seed was 0, is 1\."):
+        named(config("trainer.epochs=3", "seed=1"), "rate-0a1b-c2d3")
+    with pytest.raises(ResumeError, match="tracking was none, is mlflow"):
+        named(config("trainer.epochs=3", tracking="mlflow"), "rate-0a1b-c2d3")
+    with pytest.raises(ResumeError, match=r"trainer\.epochs must be at least the 3"):
+        named(config("trainer.epochs=2"), "rate-0a1b-c2d3")
+    folder.lock()  # nothing was taken
+    folder.unlock()
+
+
+def test_a_run_of_a_name_that_is_finished_does_not_go_on(config, begun_trial):
+    begun_trial("rate-0a1b-c2d3", status=FINISHED)
+    with pytest.raises(ResumeError, match="is finished, after 2 epochs"):
+        named(config(), "rate-0a1b-c2d3")
 
 
 def plain(conf, *but):

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from kerasdl.errors import ResumeError
-from kerasdl.runs import FINISHED, RunFolder, find, folders
+from kerasdl.runs import FINISHED, RunFolder, find, folder_named, folders
 
 CONFIG = {"model": {"filters": [10, 20], "dropout": 0.5}, "trainer": {"epochs": 3}, "data": {"data_dir": None}}
 
@@ -209,6 +210,60 @@ def test_another_process_has_the_run_until_it_dies(made, worker):
     again = RunFolder.open(folder.path)
     again.lock()
     again.unlock()
+
+
+def test_who_has_patience_gets_a_run_when_its_process_ends(made, worker):
+    folder = made(run_id="4f2a")
+    process = worker(folder.path)
+    freed = threading.Timer(0.3, process.kill)
+    freed.start()
+    folder.lock(patience=30)
+    assert process.wait() == -signal.SIGKILL
+    with pytest.raises(ResumeError, match=f"process {os.getpid()} on host"):
+        RunFolder.open(folder.path).lock()
+    folder.unlock()
+
+
+def test_patience_ends(made, worker):
+    folder = made(run_id="4f2a")
+    process = worker(folder.path)
+    began = time.monotonic()
+    with pytest.raises(ResumeError, match=f"run 4f2a is being worked on by process {process.pid} "):
+        folder.lock(patience=0.3)
+    assert 0.25 < time.monotonic() - began < 10
+
+
+def test_who_waited_for_a_run_knows_what_was_done_meanwhile(made):
+    first = made(status="RUNNING")
+    second = RunFolder.open(first.path)
+    first.lock()
+
+    def end():
+        first.update(status=FINISHED, metrics={"accuracy": 0.5})
+        first.unlock()
+
+    threading.Timer(0.3, end).start()
+    second.lock(patience=30)
+    assert (second.record.status, second.record.metrics) == (FINISHED, {"accuracy": 0.5})
+    second.unlock()
+
+
+def test_a_run_is_found_by_the_name_of_its_folder(tmp_path):
+    assert folder_named(tmp_path, "rate-0a1b") is None
+    folder = RunFolder.new(tmp_path, CONFIG, "0123456789abcdef", "rate-0a1b")
+    assert folder.path == tmp_path / "runs" / "rate-0a1b"
+    folder.path.mkdir(parents=True)
+    assert folder_named(tmp_path, "rate-0a1b") is None  # no run before its record is written
+    folder.create()
+    folder.update(run_id="4f2a")
+    folder.unlock()
+    found = folder_named(tmp_path, "rate-0a1b")
+    assert (found.path, found.record) == (folder.path, folder.record)
+    assert folder_named(tmp_path, "rate") is None
+    assert folder_named(tmp_path, "4f2a") is None
+    (folder.path / "run.json").write_bytes(b"{")
+    with pytest.raises(ResumeError, match=re.escape(str(folder.path / "run.json"))):
+        folder_named(tmp_path, "rate-0a1b")
 
 
 def test_a_holder_that_has_not_written_who_it_is_still_holds(made, worker):

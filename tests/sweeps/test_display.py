@@ -343,7 +343,7 @@ def test_several_objectives_are_all_in_the_line(size):
         shows.update([], {})
         shows.update([replace(ended(0), values=(0.9, 21840.0)), ended(1, state=State.PRUNED)], {})
     finished, pruned = file.getvalue().splitlines()
-    assert "val_accuracy 0.9000  parameters 21840.0000  1 min 40 s" in finished
+    assert "val_accuracy 0.9000  parameters 21,840  1 min 40 s" in finished
     assert "val_accuracy 0.9000  after epoch" in pruned
 
 

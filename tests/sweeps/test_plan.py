@@ -1,0 +1,189 @@
+"""A grid's trials before anything runs, and a dry run, which writes nothing."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from omegaconf import OmegaConf
+
+from kerasdl.errors import ConfigError
+from kerasdl.sweeps import plan
+from kerasdl.sweeps.frozen import Composer
+from kerasdl.sweeps.grammar import read_space
+from kerasdl.sweeps.settings import name_of, objectives
+from kerasdl.sweeps.trials import State, Trial
+
+FAST = ("data=digits", "model=image_classifier", "tracking=none")
+
+
+@pytest.fixture
+def command(composed, tmp_path):
+    """Reads a command as `kerasdl.train -m` does; returns what the functions of `plan` take."""
+
+    def make(*overrides):
+        typed = [*FAST, f"paths.output_dir={tmp_path / 'out'}", *overrides]
+        loader, master = composed(*typed)
+        space = read_space(typed, master.sweep.space, master.sweep.when, loader, master.sweep.seed)
+        goals = objectives(master)
+        name = name_of(master, space, goals)
+        return SimpleNamespace(master=master, space=space, goals=goals, name=name, composer=Composer(loader, master))
+
+    return make
+
+
+def shown(command, capsys):
+    capsys.readouterr()
+    assert plan.show(command.master, command.name, command.goals, command.space, command.composer) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_grid_is_planned_in_order_with_each_identity_once(command):
+    made = command("optimizer.learning_rate=0.1,0.10", "seed=0,1")
+    planned = plan.grid(made.composer, made.space)
+    rates = [(one.config.optimizer.learning_rate, one.config.seed) for one in planned.values()]
+    assert rates == [(0.1, 0), (0.1, 1)]  # and 0.10 is 0.1
+    assert [*planned] == [one.config_hash for one in planned.values()]
+    assert [one.chosen for one in planned.values()][0] == {"optimizer.learning_rate": 0.1, "seed": 0}
+
+
+def test_identity_is_of_what_decides_and_not_of_order_or_how_it_is_run(command):
+    first = command("optimizer.learning_rate=0.1,0.01", "seed=1")
+    other = command("seed=1", "optimizer.learning_rate=0.01,0.1", "sweep.jobs=2", "sweep.name=other")
+    assert {*plan.grid(first.composer, first.space)} == {*plan.grid(other.composer, other.space)}
+
+
+def test_a_combination_that_cannot_work_is_planned_with_its_reason(command):
+    made = command("data.batch_size=0,32")
+    refused, sound = plan.grid(made.composer, made.space).values()
+    assert (refused.config, refused.error) == (None, "data.batch_size must be >= 1. Received: 0.")
+    assert re.fullmatch("refused-[0-9a-f]{16}", refused.config_hash)
+    assert (sound.error, sound.config.data.batch_size) == (None, 32)
+    with_jobs = command("data.batch_size=0,32", "sweep.jobs=2")
+    assert refused.config_hash in plan.grid(with_jobs.composer, with_jobs.space)
+    elsewhere = command("data.batch_size=0,32", "seed=1")
+    assert refused.config_hash not in plan.grid(elsewhere.composer, elsewhere.space)
+
+
+def test_a_dry_run_writes_nothing(command, capsys, tmp_path):
+    made = command("optimizer.learning_rate=0.1,0.01", "data.batch_size=0,32")
+    lines = shown(made, capsys)
+    assert lines == [
+        "REFUSED   learning_rate=0.1 batch_size=0  data.batch_size must be >= 1. Received: 0.",
+        "WAITING   learning_rate=0.1 batch_size=32",
+        "REFUSED   learning_rate=0.01 batch_size=0  data.batch_size must be >= 1. Received: 0.",
+        "WAITING   learning_rate=0.01 batch_size=32",
+        f"sweep {made.name}: 4 trials, 2 to run",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_of_a_search_says_how_many(command, capsys, tmp_path):
+    made = command("sweep=tpe", "sweep.trials=7", "optimizer.learning_rate=interval(0.1,1)", "sweep.name=mine")
+    assert shown(made, capsys) == ["sweep mine: 7 trials, 7 to run"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("storage", ["study.journal", "sqlite:///{}/other.db"])
+def test_a_dry_run_makes_no_storage_that_was_named(command, capsys, tmp_path, storage, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown(command("seed=0,1", f"sweep.storage='{storage.format(tmp_path)}'"), capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_makes_no_study_in_a_storage_that_exists(command, capsys, tmp_path):
+    storage = f"sweep.storage={tmp_path / 'study.journal'}"
+    plan.open_study(command(storage, "sweep.name=first").master, "first", command().goals)
+    before = (tmp_path / "study.journal").read_bytes()
+    assert shown(command("seed=0,1", storage, "sweep.name=second"), capsys)[-1] == "sweep second: 2 trials, 2 to run"
+    assert (tmp_path / "study.journal").read_bytes() == before
+
+
+def test_the_command_line_writes_nothing_either(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-m", "kerasdl.train", "-m", "seed=0,1", "sweep.dry_run=true", *FAST],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[:2] == ["WAITING   seed=0", "WAITING   seed=1"]
+    assert list(tmp_path.rglob("*")) == []
+
+
+def finish(made, *outcomes):
+    """Runs trials of a grid as if: `(state, value, seconds)` each."""
+    study = plan.open_study(made.master, made.name, made.goals)
+    for one in plan.grid(made.composer, made.space).values():
+        study.add(made.space, dict(one.chosen), one.config_hash)
+    for state, value, seconds in outcomes:
+        values = None if state is State.FAILED else [value]
+        study.finish(study.claim(None, None), state, values, seconds=seconds)
+
+
+def test_what_is_done_is_shown_with_an_estimate_of_the_rest(command, capsys):
+    first = command("seed=0,1,2", "sweep.storage=null")
+    finish(first, (State.FINISHED, 0.75, 60.0), (State.PRUNED, 0.5, 20.0), (State.FAILED, None, 9.0))
+    wider = command("seed=3,0,1,2", "sweep.jobs=2")
+    assert shown(wider, capsys) == [
+        "WAITING   seed=3",
+        "FINISHED  seed=0  val_accuracy 0.7500",
+        "PRUNED    seed=1  val_accuracy 0.5000",
+        "FAILED    seed=2",
+        f"sweep {first.name}: 4 trials, 2 to run, about 40 s with sweep.jobs=2",
+    ]
+    assert [trial.state for trial in plan.open_study(first.master, first.name, first.goals).trials()] == [
+        "FINISHED", "PRUNED", "FAILED"
+    ]  # fmt: skip
+
+
+def test_of_a_search_the_trials_so_far_are_shown(command, capsys):
+    rates = "optimizer.learning_rate=interval(0.1,1)"
+    made = command("sweep=random", "sweep.trials=3", rates)
+    study = plan.open_study(made.master, made.name, made.goals)
+    study.add_unsampled()
+    claim = study.claim(None, 3)
+    study.identify(claim, made.space, {"optimizer.learning_rate": 0.25}, "hash")
+    study.finish(claim, State.FINISHED, [0.5], seconds=10.0)
+    assert shown(made, capsys) == [
+        "FINISHED  learning_rate=0.25  val_accuracy 0.5000",
+        f"sweep {made.name}: 3 trials, 2 to run, about 20 s with sweep.jobs=1",
+    ]
+
+
+def test_a_grid_over_an_interval_is_refused(command):
+    made = command("optimizer.learning_rate=interval(0.1,1)")
+    with pytest.raises(ConfigError, match="a grid has no interval"):
+        plan.grid(made.composer, made.space)
+
+
+def done(seconds, state=State.FINISHED):
+    return Trial(0, state, {}, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("trials", "remaining", "jobs", "expected"),
+    [
+        ([], 3, 1, None),
+        ([done(10.0), done(20.0)], 4, 1, 60.0),
+        ([done(10.0), done(20.0)], 4, 2, 30.0),
+        ([done(10.0)], 1, 8, 10.0),
+        ([done(10.0)], 0, 2, 0.0),
+        ([done(10.0), done(99.0, State.FAILED), done(99.0, State.RUNNING)], 2, 1, 20.0),
+        ([done(0.0), done(10.0)], 2, 1, 20.0),  # one that was the same as another took no time
+    ],
+)
+def test_the_estimate(trials, remaining, jobs, expected):
+    assert plan.remaining_seconds(trials, remaining, jobs) == expected
+
+
+def test_the_study_has_the_sampler_and_the_pruner_of_the_configuration(command):
+    made = command("sweep=tpe", "sweep.pruner=asha", "sweep.pruning.reduction_factor=5")
+    study = plan.open_study(made.master, made.name, made.goals)
+    assert study._pruner._reduction_factor == 5
+    assert OmegaConf.select(made.master, "sweep.trials") == 50
