@@ -3,7 +3,7 @@
 import pytest
 
 from kerasdl.benchmark import Sample, checkpoint_lines, main, table
-from kerasdl.benchmarks import Measurement
+from kerasdl.benchmarks import Measurement, sweeping
 
 
 def test_the_table_gives_medians_and_ratios_to_the_first_program():
@@ -33,6 +33,23 @@ def test_too_few_epochs_are_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--epochs", "1"])
     assert "--epochs >= 2" in capsys.readouterr().err
+
+
+def test_the_table_of_sweeps_says_how_much_faster_ours_is():
+    rows = sweeping.table({"stock": [20.0, 10.0, 12.0], "ours": [30.0, 24.0, 18.0]}).splitlines()
+    assert rows[2] == "| stock | 12.0 (10.0 to 20.0) | 2.00x |"
+    assert rows[3] == "| ours | 24.0 (18.0 to 30.0) | 1.00x |"
+
+
+def test_the_last_way_to_sweep_is_ours():
+    assert list(sweeping.ways(3).values())[0] == ("hydra/sweeper=basic",)
+    assert list(sweeping.ways(3).values())[-1] == ("sweep.jobs=3",)
+
+
+@pytest.mark.slow
+def test_one_round_of_sweeps(capsys):
+    main(["--sweep", "--rounds", "1", "--trials", "2"])
+    assert "| kerasdl's sweeper, 2 jobs |" in capsys.readouterr().out
 
 
 @pytest.mark.slow
