@@ -5,11 +5,9 @@ never more than fit. Elsewhere (a log file, a pipe) it is a line when a trial be
 words of a sweep, and how its trials are run, are left to others.
 """
 
-import itertools
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -22,7 +20,8 @@ from rich.table import Table, box
 from rich.text import Text
 
 from kerasdl.console import duration
-from kerasdl.sweeps.trials import Objective, State, Trial, best, figure, label
+from kerasdl.sweeps.standing import Standing
+from kerasdl.sweeps.trials import Objective, State, Trial, figure, label
 
 _STYLES = {
     State.WAITING: "dim",
@@ -32,7 +31,6 @@ _STYLES = {
     State.FAILED: "red",
 }
 _ONE_LINE: Any = {"no_wrap": True, "overflow": "ellipsis"}
-_ENDED = (State.FINISHED, State.PRUNED, State.FAILED)
 _REDRAW_SECONDS = 0.1  # events may come in bursts, and nobody reads faster
 _TIME_WIDTH = 100  # columns from which there is room for the time, ...
 _BAR_WIDTH = 120  # ... and for a bar
@@ -92,7 +90,7 @@ class Display:
         self._file = sys.stdout if file is None else file
         self._now = now
         self._began, self._drawn = now(), -math.inf
-        self._standing = _Standing(objectives)
+        self._standing = Standing(objectives)
         self._progress: Mapping[int, Progress] = {}
         self._console = Console(file=self._file, highlight=False)
         self._live = Live(get_renderable=self._render, console=self._console, auto_refresh=False)
@@ -261,81 +259,6 @@ class Display:
         waiting = self._waiting()
         longest = mean if waiting else max(rest, default=0.0)  # at the end jobs idle: more of them don't help
         return max(longest, (sum(rest) + waiting * mean) / max(self._jobs, len(rest)))
-
-
-class _Standing:
-    """What the trials seen so far add up to, kept up to date by what changes and not counted anew each time."""
-
-    def __init__(self, objectives: Sequence[Objective]):
-        self.counts: Counter[State] = Counter()
-        self.running: dict[int, None] = {}  # in the order in which they began
-        self.best: list[Trial] = []
-        self.best_numbers: set[int] = set()
-        self._objectives = objectives
-        self._trials: dict[int, Trial] | None = None  # None before the first update
-        self._ended: dict[int, None] = {}  # in the order in which they ended
-        self._seconds = 0.0
-        self._timed = 0
-
-    @property
-    def done(self) -> int:
-        return sum(self.counts[state] for state in _ENDED)
-
-    @property
-    def mean_seconds(self) -> float:
-        """How long a trial takes that finishes or is pruned; 0.0 while none did before our eyes."""
-        return self._seconds / self._timed if self._timed else 0.0
-
-    def trial(self, number: int) -> Trial:
-        assert self._trials is not None
-        return self._trials[number]
-
-    def changes(self, trials: Sequence[Trial]) -> Iterator[Trial]:
-        """Yields each trial that began, ended or stopped since the last call, ended ones first, once it is counted."""
-        first, before = self._trials is None, self._trials or {}
-        self._trials = {trial.number: trial for trial in trials}
-        changed = [t for t in trials if t.number not in before or before[t.number].state is not t.state]
-        if finished := [trial for trial in changed if trial.state is State.FINISHED]:
-            self._rank(finished)
-        for trial in sorted(changed, key=lambda trial: trial.state not in _ENDED):
-            known = before.get(trial.number)
-            self._count(trial, known, timed=not first)
-            ended_earlier = first and trial.state in _ENDED
-            never_begun = trial.state is State.WAITING and (known is None or known.state is not State.RUNNING)
-            if not (ended_earlier or never_begun):
-                yield trial
-
-    def shown(self, rows: int) -> list[int]:
-        """Returns the numbers of at most `rows` trials, ascending: running ones, the best, those that ended last."""
-        first = itertools.chain(self.running, (trial.number for trial in self.best[:1]), reversed(self._ended))
-        return sorted(itertools.islice(dict.fromkeys(first), rows))
-
-    def _count(self, trial: Trial, known: Trial | None, timed: bool) -> None:
-        if known is not None:
-            self.counts[known.state] -= 1
-        self.counts[trial.state] += 1
-        self.running.pop(trial.number, None)
-        self._ended.pop(trial.number, None)
-        if trial.state is State.RUNNING:
-            self.running[trial.number] = None
-        elif trial.state in _ENDED:
-            self._ended[trial.number] = None
-            if timed and trial.state is not State.FAILED:  # a failure says nothing about how long others take
-                self._seconds += trial.seconds
-                self._timed += 1
-
-    def _rank(self, finished: Sequence[Trial]) -> None:
-        """Lets newly finished trials compete with the best so far, which all others have lost against."""
-        rivals = sorted([*self.best, *(trial for trial in finished if trial.values)], key=self._rank_of)
-        # In this order `best` finds at once that a trial is beaten: 2000 aren't compared each with each.
-        self.best = best(rivals[:1] if len(self._objectives) == 1 else rivals, self._objectives)
-        self.best_numbers = {trial.number for trial in self.best}
-
-    def _rank_of(self, trial: Trial) -> tuple[bool, float, int]:
-        """Sorts by the first objective, the best first and NaN last, and equal ones by number."""
-        assert trial.values
-        value = trial.values[0]
-        return math.isnan(value), -value if self._objectives[0].maximize else value, trial.number
 
 
 def _took(seconds: float) -> str:

@@ -11,7 +11,6 @@ warnings, log level) is put back before the figures are handed out; a lock keeps
 import importlib
 import math
 import statistics
-import textwrap
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,28 +18,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kerasdl.sweeps.curves import learning_curves, points
+from kerasdl.sweeps.look import DPI, has_result, scale_of, tidy
 from kerasdl.sweeps.table import swept_keys
-from kerasdl.sweeps.trials import Objective, State, Trial, best, label, text
+from kerasdl.sweeps.trials import Objective, Trial, text
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
-DPI = 120
 # Slices of more parameters than this go on in a further row.
 SLICES_IN_A_ROW = 4
 # Values of a category that are longer are cut.
 MAX_CATEGORY_LENGTH = 18
-
-# How the learning curves of trials without a result look.
-UNFINISHED: dict[State, dict[str, Any]] = {
-    State.PRUNED: {"color": "0.72", "linewidth": 0.8, "marker": "x"},
-    State.FAILED: {"color": "0.72", "linewidth": 0.8, "linestyle": ":"},
-    State.RUNNING: {"color": "0.35", "linewidth": 0.9, "linestyle": "--"},
-    State.WAITING: {"color": "0.35", "linewidth": 0.9, "linestyle": ":"},
-}
 
 _PYPLOT = threading.Lock()
 
@@ -71,18 +62,13 @@ def figures(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[st
         there is a "pareto_front.png".
     """
     pictures = {}
-    finished = sorted((trial for trial in trials if _has_result(trial, objectives)), key=lambda trial: trial.number)
+    finished = sorted((trial for trial in trials if has_result(trial, objectives)), key=lambda trial: trial.number)
     if len(finished) >= 2:
         with _PYPLOT, _quiet_optuna(), _headless_pyplot():
             pictures = _optuna_pictures(finished, objectives)
-    if any(_points(trial) for trial in trials):
-        pictures["learning_curves.png"] = _learning_curves(trials, objectives[0])
+    if any(points(trial) for trial in trials):
+        pictures["learning_curves.png"] = learning_curves(trials, objectives[0])
     return pictures
-
-
-def _has_result(trial: Trial, objectives: Sequence[Objective]) -> bool:
-    values = trial.values or ()
-    return trial.state is State.FINISHED and len(values) == len(objectives) and all(map(math.isfinite, values))
 
 
 def _optuna_pictures(finished: Sequence[Trial], objectives: Sequence[Objective]) -> dict[str, "Figure"]:
@@ -98,7 +84,7 @@ def _optuna_pictures(finished: Sequence[Trial], objectives: Sequence[Objective])
         single = [replace(trial, values=(value,)) for trial, value in zip(finished, values, strict=True)]
         study, name = _study(single, [objective], space), objective.metric
         end = f"_{name.replace('/', '_')}.png" if len(objectives) > 1 else ".png"
-        scale = _scale(values, objective)
+        scale = scale_of(values, objective)
 
         figure = _draw(plots.plot_optimization_history, study, (6.8, 4.2), target_name=name)
         pictures[f"optimization_history{end}"] = _finish_history(figure, name, scale)
@@ -115,7 +101,7 @@ def _optuna_pictures(finished: Sequence[Trial], objectives: Sequence[Objective])
         size = (2.5 + 1.5 * (len(varying) + len(objectives)), 4.8)
         target = {"target_name": names[0]} if len(names) == 1 else {}
         figure = _draw(plots.plot_parallel_coordinate, study, size, params=varying, **target)
-        scale = _scale([trial.values[0] for trial in finished if trial.values], objectives[0])
+        scale = scale_of([trial.values[0] for trial in finished if trial.values], objectives[0])
         pictures["parallel_coordinate.png"] = _finish_parallel(figure, scale if len(names) == 1 else "linear")
     if len(objectives) in (2, 3):
         figure = _draw(plots.plot_pareto_front, study, (6.4, 4.8), target_names=names)
@@ -234,25 +220,11 @@ def _draw(plot: Callable[..., Any], study: "Study", size: tuple[float, float], *
             pyplot.close(number)
 
 
-def _tidy(axes: "Axes", title: str = "") -> None:
-    # In place of Optuna's style (ggplot). Said outright: ticks are made when a figure is saved, under other settings.
-    axes.set_title("")
-    axes.set_title(title, loc="left", fontsize=11, color="black")
-    axes.set_facecolor("white")
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[:].set_color("0.3")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(which="both", color="0.3", labelcolor="0.2")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set(color="0.1", fontsize=10)
-
-
 def _finish_history(figure: "Figure", name: str, scale: str) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     axes = figure.axes[0]
-    _tidy(axes, f"{name} of each trial")
+    tidy(axes, f"{name} of each trial")
     axes.set_yscale(scale)
     axes.set_xlabel("trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -264,7 +236,7 @@ def _finish_history(figure: "Figure", name: str, scale: str) -> "Figure":
 
 def _finish_importances(figure: "Figure", name: str) -> "Figure":
     axes = figure.axes[0]
-    _tidy(axes, f"what mattered for {name}")
+    tidy(axes, f"what mattered for {name}")
     axes.set_xlabel("share of importance (PED-ANOVA)")
     axes.set_ylabel("")
     axes.set_xlim(right=axes.get_xlim()[1] * 1.05)
@@ -284,7 +256,7 @@ def _finish_slices(figure: "Figure", name: str, scale: str, space: dict[str, _Pa
     grid = GridSpec(rows, columns, figure=figure)
     for place, axes in enumerate(panels):
         axes.set_subplotspec(grid[place // columns, place % columns])
-        _tidy(axes)
+        tidy(axes)
         axes.set_yscale(scale)
         first = place % columns == 0
         axes.set_ylabel(name if first else "")
@@ -318,7 +290,7 @@ def _finish_parallel(figure: "Figure", scale: str) -> "Figure":
         axes.spines[["left", "right"]].set_color("0.6")
         for tick in axes.get_yticklabels(which="both"):
             tick.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0})
-    _tidy(first, "parameters and results of each trial")
+    tidy(first, "parameters and results of each trial")
     first.grid(False)
     first.spines[["bottom", "right"]].set_visible(False)
     for tick in first.get_xticklabels():
@@ -328,81 +300,6 @@ def _finish_parallel(figure: "Figure", scale: str) -> "Figure":
 
 def _finish_pareto(figure: "Figure") -> "Figure":
     axes = figure.axes[0]
-    _tidy(axes, "Pareto front")
+    tidy(axes, "Pareto front")
     axes.legend(["Pareto front"] if len(axes.collections) == 1 else ["dominated", "Pareto front"], frameon=False)
-    return figure
-
-
-def _scale(values: Sequence[float], objective: Objective) -> str:
-    # A loss may fall by decades, or one trial's may have blown up; an accuracy does neither.
-    return "log" if not objective.maximize and 0 < 100 * min(values) <= max(values) else "linear"
-
-
-def _points(trial: Trial) -> list[tuple[int, float]]:
-    return sorted((step, value) for step, value in trial.reports.items() if math.isfinite(value))
-
-
-def _focus(axes: "Axes", drawn: Sequence[Trial], objective: Objective) -> None:
-    """Lets the finished trials and the better half of the others fill the picture; the rest leaves it at the edge."""
-    lasts = sorted((_points(trial)[-1][1] for trial in drawn), reverse=objective.maximize)
-    whole = [value for trial in drawn if trial.state is State.FINISHED for _, value in _points(trial)]
-    if not whole:
-        return
-    shown = [*whole, *lasts[: (len(lasts) + 1) // 2]]
-    low, high = axes.get_ylim()
-    room = 0.05 * (max(shown) - min(shown)) or 0.05 * abs(max(shown)) or 1.0
-    # Only the bad side is cut: what is best is never out of sight.
-    if objective.maximize:
-        axes.set_ylim(max(low, min(shown) - room), max(shown) + room)
-    else:
-        axes.set_ylim(min(shown) - room, min(high, max(shown) + room))
-
-
-def _learning_curves(trials: Sequence[Trial], objective: Objective) -> "Figure":
-    """Draws the reports of all trials: finished ones coloured by their result, the best one thick and named."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm, Normalize
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    drawn = [trial for trial in trials if _points(trial)]
-    # Reports are of the first objective: so is what a trial is coloured by, and the best one.
-    results = [replace(trial, values=trial.values[:1]) for trial in drawn if trial.values]
-    results = [trial for trial in results if _has_result(trial, [objective])]
-    values = {trial.number: trial.values[0] for trial in results if trial.values}
-    winners = {trial.number for trial in best(results, [objective])}
-
-    figure = Figure(figsize=(8.0, 4.8), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
-    scale = _scale([value for trial in drawn for _, value in _points(trial)], objective)
-    norm = LogNorm if values and _scale(list(values.values()), objective) == "log" else Normalize
-    # The better, the darker: pale lines would hide the best ones on white.
-    map_name = "viridis_r" if objective.maximize else "viridis"
-    colors: Any = ScalarMappable(norm(min(values.values(), default=0.1), max(values.values(), default=1.0)), map_name)
-    told = set()
-    for trial in sorted(drawn, key=lambda trial: (trial.number in winners, trial.number in values, trial.number)):
-        steps, reports = zip(*_points(trial), strict=True)
-        if trial.number in values:
-            look: dict[str, Any] = {"color": colors.to_rgba(values[trial.number]), "linewidth": 1.2}
-        else:
-            name = "no finite result" if trial.state is State.FINISHED else trial.state.lower()
-            look = UNFINISHED.get(trial.state, UNFINISHED[State.FAILED]) | ({} if name in told else {"label": name})
-            told.add(name)
-        if trial.number in winners:
-            name = f"best: trial {trial.number}, {label(trial.overrides)}".replace("$", r"\$")
-            look |= {"linewidth": 3.0, "label": textwrap.fill(name, 100)}
-        if len(steps) == 1:
-            look = {"marker": "o"} | look  # a line of one point would not be seen
-        axes.plot(steps, reports, markevery=[-1], markersize=5, **look)
-    _tidy(axes, f"{objective.metric} of {len(drawn)} trial{'s' if len(drawn) != 1 else ''}")
-    axes.set_yscale(scale)
-    if scale == "linear":
-        _focus(axes, drawn, objective)
-    axes.set_xlabel("training step")
-    axes.set_ylabel(objective.metric)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if len(set(values.values())) > 1:
-        figure.colorbar(colors, ax=axes, label=f"result ({objective.metric})")
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower left", frameon=False, fontsize=9)
     return figure
