@@ -6,6 +6,7 @@ Nothing here trains: trials run in processes of their own (`processes`, `worker`
 
 import json
 import re
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -68,6 +69,7 @@ class Campaign:
         self._problems: list[str] = []
         self._pulse = owner.Pulse(_MISSED_BEATS * self._settings.heartbeat)
         self._beaten = self._looked = time.monotonic()
+        self._imports: threading.Thread | None = None
         self._processes = Processes(self._settings.jobs, visible_gpus(), cores())
         self._study: Study
         self._parent: Parent
@@ -109,6 +111,8 @@ class Campaign:
             finally:
                 self._processes.kill()
                 folder.unlock()
+                if self._imports:
+                    self._imports.join()
 
     # The beginning
 
@@ -134,7 +138,7 @@ class Campaign:
         console.row("jobs", f"{self._settings.jobs} at once, each with {self._processes.share()}")
         console.row("results", self._parent.tracker.describe())
         self._parent.begin(self._study, self._describe(), OmegaConf.to_yaml(_shown(self._master)))
-        pictures.prepare()
+        self._imports = pictures.prepare()
         epochs = self._master.trainer.epochs
         self._display = Display(self._name, self._goals, total, epochs, self._settings.jobs)
 

@@ -36,15 +36,21 @@ MAX_CATEGORY_LENGTH = 18
 _PYPLOT = threading.Lock()
 
 
-def prepare() -> None:
-    """Imports what pictures will need, 2 s, on a thread: a sweep waits for its first trials' process meanwhile."""
+def prepare() -> threading.Thread:
+    """Begins to import what pictures will need, 2 s: a sweep waits for its first trials' process meanwhile.
+
+    Returns:
+        The thread, to be joined before the program ends: some modules can't be imported while it does.
+    """
     names = (
         "optuna.importance",
         "optuna.visualization.matplotlib",
         "matplotlib.figure",
         "matplotlib.backends.backend_agg",
     )
-    threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True).start()
+    thread = threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True)
+    thread.start()
+    return thread
 
 
 def figures(trials: Sequence[Trial], objectives: Sequence[Objective]) -> dict[str, "Figure"]:

@@ -4,9 +4,13 @@ Nothing here may start a thread that a fork would lose, nor touch a device; Tens
 operation and not with its import.
 """
 
+import ctypes
 import importlib
 import io
+import os
+import signal
 
+from kerasdl.sweeps.processes import SWEEP_PROCESS
 from kerasdl.tracking.store import import_mlflow
 from kerasdl.training.runtime import import_tensorflow
 
@@ -25,6 +29,17 @@ _MODULES = (
 )
 
 
+def _end_with_sweep() -> None:
+    """Lets the system end this process at once when the sweep's dies, which it would notice only behind its imports.
+
+    Forks don't inherit this: trials save their state first (`worker`).
+    """
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != int(os.environ.get(SWEEP_PROCESS, os.getppid())):
+        os._exit(1)  # it has died already
+
+
 def _look_up() -> None:
     """Fills caches that a fork hands on: fonts, installed packages. Together a second and a half a trial."""
     import numpy as np
@@ -39,6 +54,7 @@ def _look_up() -> None:
     logged_model.look_up_packages()
 
 
+_end_with_sweep()
 import_tensorflow()
 import_mlflow()
 for name in _MODULES:

@@ -23,6 +23,8 @@ from kerasdl.sweeps.worker import Ended, Evaluation, Job
 
 # A trial that was asked to stop and didn't: TensorFlow may hang, or a disk.
 STOP_SECONDS = 60.0
+# The environment variable that tells the process that trials are forked from whose it is.
+SWEEP_PROCESS = "KERASDL_SWEEP_PROCESS"
 # Behind its last word a trial has nothing to do but to exit.
 _EXIT_SECONDS = 10.0
 
@@ -70,6 +72,7 @@ class Processes:
         self._context: Any = multiprocessing.get_context("forkserver" if forks else "spawn")
         if forks:
             self._context.set_forkserver_preload(["kerasdl.sweeps.preload"])
+            os.environ[SWEEP_PROCESS] = str(os.getpid())
 
     def warm_up(self) -> None:
         """Begins to import, in the process that trials are forked from, what they will need."""

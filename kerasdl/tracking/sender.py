@@ -218,12 +218,18 @@ class Sender:
     def _write_dataset(self, entry: Entry) -> None:
         from mlflow.data.code_dataset_source import CodeDatasetSource
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         # MLflow has no source type for tfds:// and refuses it as an address; it shows this one as it stands.
         origin = CodeDatasetSource({"mlflow.source.name": entry["source"], "version": entry["version"]})
         dataset = Dataset(entry["name"], entry["digest"][: limits.MAX_DIGEST_LENGTH], "code", origin.to_json())
         tags = [InputTag("mlflow.data.context", entry["context"]), InputTag("version", entry["version"])]
-        self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+        try:
+            self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+        except MlflowException:
+            # MLflow looks whether the experiment knows the data set, and else adds it. Of two runs that begin at the
+            # same moment one fails with that; asked again, it finds what the other has added.
+            self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
 
 
 def _batches(reads: Iterator[Read]) -> Iterator[Batch]:

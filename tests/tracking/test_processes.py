@@ -19,6 +19,7 @@ tracker.check()
 folder = RunFolder.new(sys.argv[1], {}, "hash")
 folder.create()
 tracker.start(folder, config_yaml="", params={"writer": sys.argv[2]}, tags={})
+tracker.dataset(name="digits", version="1", digest="abc", source="tfds://digits/1", context="train")
 for step in range(600):
     tracker.metrics({"loss": step}, step)
 tracker.finish("FINISHED")

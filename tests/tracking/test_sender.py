@@ -17,6 +17,8 @@ class Client:
     def __init__(self):
         self.batches = []
         self.artifacts = []
+        self.inputs = []
+        self.inputs_tried = 0
         self.away = False
 
     def log_batch(self, run_id, metrics=(), params=(), tags=()):
@@ -25,6 +27,15 @@ class Client:
         if any(metric.key == "bad" for metric in metrics):
             raise ValueError("invalid name")
         self.batches.append([(item.key, getattr(item, "step", None)) for item in (*metrics, *params, *tags)])
+
+    def log_inputs(self, run_id, inputs):
+        """Refuses a data set at first, as MLflow's SQL store does when another run adds it at the same moment."""
+        from mlflow.exceptions import MlflowException
+
+        self.inputs_tried += 1
+        if self.inputs_tried == 1:
+            raise MlflowException("UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest")
+        self.inputs += [item.dataset.name for item in inputs]
 
     def log_artifact(self, run_id, path, folder):
         self.artifacts.append((Path(path).read_text(), folder))
@@ -135,3 +146,10 @@ def test_a_file_that_can_not_be_written_leaves_nothing_in_the_spool(folder):
     with pytest.raises(OSError, match="full"):
         Spool(folder.tracking).add("a.txt", fail)
     assert list((folder.tracking / "spool").iterdir()) == []
+
+
+def test_a_data_set_that_another_run_adds_at_the_same_moment_is_kept(journal, sender):
+    journal.append(entries.dataset("digits", "1.0.0", "abc", "tfds://digits/1.0.0", "train"))
+    list(sender.send())
+    assert sender._client.inputs == ["digits"]
+    assert sender.failures == {}
