@@ -80,6 +80,7 @@ def test_sigterm_saves_and_the_command_that_is_shown_goes_on(start, command, cli
     assert [step for step, _ in epochs] == [41 * number for number in range(1, len(epochs) + 1)]
 
 
+@pytest.mark.slow  # in one process: tests/training/test_exact_resume.py
 def test_a_finished_run_is_prolonged_in_place_and_equals_a_long_one(command, client, fast):
     first = command("train", *fast)
     run_id = shown(first.stdout, "run")

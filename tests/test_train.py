@@ -100,15 +100,15 @@ def test_the_logged_model_takes_raw_images_and_equals_the_test(command, client, 
     np.testing.assert_allclose(keras.models.load_model(file, safe_mode=True)(images), probabilities, atol=1e-6)
 
 
-def test_eight_processes_start_at_once_on_an_empty_machine(fast, client, tmp_path):
+def test_five_processes_start_at_once_on_an_empty_machine(fast, client, tmp_path):
     """No data prepared, no cache, no database: all end well, and none loses a metric."""
     empty = {"TFDS_DATA_DIR": str(tmp_path / "tfds"), "KERASDL_CACHE_DIR": str(tmp_path / "cache")}
-    processes = [start(tmp_path, *fast, f"seed={seed}", "trainer.threads=1", **empty) for seed in range(8)]
+    processes = [start(tmp_path, *fast, f"seed={seed}", "trainer.threads=1", **empty) for seed in range(5)]
     outputs = [process.communicate(timeout=280)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8, outputs
+    assert [process.returncode for process in processes] == [0] * 5, outputs
     experiment = client().get_experiment_by_name("kerasdl")
     runs = client().search_runs([experiment.experiment_id])
-    assert {run.data.params["seed"] for run in runs} == set(map(str, range(8)))
+    assert {run.data.params["seed"] for run in runs} == set(map(str, range(5)))
     for run in runs:
         assert run.info.status == "FINISHED"
         assert len(client().get_metric_history(run.info.run_id, "val_loss")) == 2
@@ -192,9 +192,9 @@ def test_multirun_runs_every_combination_even_behind_a_failing_one(command, clie
     assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
 
 
-def test_a_store_that_cannot_be_opened_ends_training_at_once(command, client, fast):
-    assert command("train", *fast, "trainer.epochs=1").returncode == 0
-    client().delete_experiment(client().get_experiment_by_name("kerasdl").experiment_id)
+def test_a_store_that_cannot_be_opened_ends_training_at_once(command, client, fast, tmp_path):
+    (tmp_path / "mlruns").mkdir()
+    client().delete_experiment(client().create_experiment("kerasdl"))
     ended = command("train", *fast, "trainer.epochs=1000000")
     assert ended.returncode == 1
     assert re.fullmatch(r"Error: tracking.experiment must name an experiment that isn't deleted.*\n", ended.stderr)

@@ -40,15 +40,16 @@ def test_killed_runs_end_like_one_left_in_peace(tmp_path, report):
     streamed = ("data.memory_budget=1KB", "data.shuffle_window=300")
     with ThreadPoolExecutor(2) as pool:
         summaries = [
-            pool.submit(survive, [*DIGITS, *EVERYTHING, *more], 5, seed, tmp_path / str(seed))
+            pool.submit(survive, [*DIGITS, *EVERYTHING, *more], 3, seed, tmp_path / str(seed))
             for seed, more in enumerate([(), streamed])
         ]
     for summary in (future.result() for future in summaries):
         report(summary)
-        assert len(summary.kills) >= 4  # a signal may come when the run has just ended
+        assert len(summary.kills) >= 2  # a signal may come when the run has just ended
         assert (summary.differing, summary.differences) == (0, [])
 
 
+@pytest.mark.slow
 def test_the_harness_sees_what_differs(tmp_path):
     """It is no use if it can't fail: another seed must be noticed everywhere."""
     from harness import Summary, compare

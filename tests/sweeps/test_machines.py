@@ -108,6 +108,7 @@ def test_a_machine_that_dies_has_its_trials_taken_over(tmp_path, study, on_machi
     assert resumed.data.tags["kerasdl.trial"] == str(lost.number)
 
 
+@pytest.mark.slow  # without processes: test_study.py
 @pytest.mark.parametrize("study", ["journal"], indirect=True)
 def test_a_machine_that_comes_back_leaves_its_trial_to_the_other(tmp_path, study, on_machines):
     """A machine that was asleep, or without a network, for longer than the others wait."""

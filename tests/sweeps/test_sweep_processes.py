@@ -82,7 +82,7 @@ def test_the_answer_reaches_the_trial_that_asked(started):
     ("number", "error"),
     [
         (signal.SIGKILL, "its process was killed (SIGKILL), perhaps because memory ran out"),
-        (signal.SIGHUP, "its process died of SIGHUP"),
+        (signal.SIGUSR1, "its process died of SIGUSR1"),
     ],
 )
 def test_a_trial_that_dies_of_a_signal_has_failed_and_says_of_which(started, number, error):
