@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kerasdl.config.composition import key_values
 from kerasdl.config.schema import Paths, Tracking
 from kerasdl.errors import ResumeError, TrackingError, UserError
-from kerasdl.runs import RunFolder, folders
+from kerasdl.runs import RunFolder, folders, sweep_folders
 
 if TYPE_CHECKING:
     from kerasdl.tracking import Store
@@ -52,7 +52,8 @@ def _send_all(config: SimpleNamespace) -> int:
     output_dir = Path(config.paths.output_dir).expanduser()
     if not output_dir.is_dir():
         raise TrackingError(f"paths.output_dir must be a directory with runs. Received: '{output_dir}'.")
-    waiting = [folder for folder in folders(output_dir) if has_unsent(folder.tracking)]
+    every = [*folders(output_dir), *sweep_folders(output_dir)]
+    waiting = [folder for folder in every if has_unsent(folder.tracking)]
     if not waiting:
         print(f"Nothing waits to be sent: MLflow has all of the runs in {output_dir}.")
     located = tracking.locate(config)

@@ -73,6 +73,24 @@ def test_runs_that_were_killed_early_are_created_and_sent_once(left_behind, tmp_
     assert capsys.readouterr().out.startswith("Nothing waits to be sent")
 
 
+def test_what_a_sweep_left_is_sent_too(tmp_path, capsys):
+    import mlflow
+
+    from kerasdl.sweeps.parent import folder_of
+
+    folder = folder_of(tmp_path, "search", "killed")
+    folder.create()
+    journal = Journal(folder.tracking)
+    journal.append(entries.tags({"kerasdl.best_trial": "3"}))
+    journal.close()
+    folder.unlock()
+    sync.main([f"paths.output_dir={tmp_path}"])
+    run_id = RunFolder.open(folder.path).record.run_id
+    assert capsys.readouterr().out == f"run {run_id}: 1 entry sent\n"
+    run = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(run_id)
+    assert (run.info.run_name, run.data.tags["kerasdl.best_trial"]) == ("search", "3")
+
+
 def test_a_run_at_work_is_left_out(left_behind, tmp_path, capsys):
     folder = left_behind()
     process = subprocess.Popen(

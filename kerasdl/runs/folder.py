@@ -159,9 +159,17 @@ def folder_named(output_dir: str | Path, name: str) -> RunFolder | None:
 
 def folders(output_dir: str | Path) -> Iterator[RunFolder]:
     """Yields the runs of an output directory, newest first; leaves out what isn't a run or is damaged."""
-    runs = _runs(output_dir)
+    yield from _within(_runs(output_dir))
+
+
+def sweep_folders(output_dir: str | Path) -> Iterator[RunFolder]:
+    """Yields the folders of sweeps, which have a run in MLflow and a journal, too, newest first."""
+    yield from _within(_runs(output_dir).parent / "sweeps")
+
+
+def _within(parent: Path) -> Iterator[RunFolder]:
     found = []
-    for path in runs.iterdir() if runs.is_dir() else ():
+    for path in parent.iterdir() if parent.is_dir() else ():
         with contextlib.suppress(ResumeError):
             found.append(RunFolder.open(path))
     yield from sorted(found, key=lambda folder: folder.record.created, reverse=True)

@@ -81,7 +81,7 @@ class Campaign:
         Raises:
             UserError: what can be refused before the first trial; another process of this machine runs the sweep.
         """
-        folder = folder_of(self._master.paths.output_dir, self._name)
+        folder = folder_of(self._master.paths.output_dir, self._name, self._master.tracking.experiment)
         self._parent = Parent(self._master, self._name, folder, self._goals)
         self._parent.tracker.check()
         self._study = plan.open_study(self._master, self._name, self._goals)

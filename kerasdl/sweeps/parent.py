@@ -24,12 +24,12 @@ _ATTRIBUTE = "mlflow_run"
 _PATIENCE_SECONDS = 60.0
 
 
-def folder_of(output_dir: str | Path, name: str) -> RunFolder:
-    """Returns a sweep's folder on this machine, new or not."""
+def folder_of(output_dir: str | Path, name: str, experiment: str) -> RunFolder:
+    """Returns a sweep's folder on this machine, new or not; `experiment` is MLflow's, for `kerasdl.sync`."""
     path = Path(output_dir).expanduser().resolve() / "sweeps" / f"{name}@{owner.machine()}"
     if (path / "run.json").exists():
         return RunFolder.open(path)
-    new = RunFolder.new(output_dir, {}, f"sweep {name}")
+    new = RunFolder.new(output_dir, {"tracking": {"experiment": experiment, "run_name": name}}, f"sweep {name}")
     return RunFolder(path, new.record)
 
 
