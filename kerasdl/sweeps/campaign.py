@@ -5,7 +5,6 @@ Nothing here trains: trials run in processes of their own (`processes`, `worker`
 """
 
 import json
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,9 +23,11 @@ from kerasdl.sweeps.frozen import Composer
 from kerasdl.sweeps.parent import Parent, folder_of
 from kerasdl.sweeps.plan import Planned
 from kerasdl.sweeps.processes import Process, Processes, cores, visible_gpus
+from kerasdl.sweeps.settings import describe, shown
 from kerasdl.sweeps.space import Space
-from kerasdl.sweeps.study import Claim, Study
-from kerasdl.sweeps.trials import Objective, State, label
+from kerasdl.sweeps.stored import Claim
+from kerasdl.sweeps.study import Study
+from kerasdl.sweeps.trials import Objective, State, label, values_of
 from kerasdl.sweeps.worker import Ended, Evaluation, ended_before
 from kerasdl.tracking import secrets
 from kerasdl.training.interrupts import Interrupts
@@ -137,7 +138,7 @@ class Campaign:
         console.row("sweep", f"{self._name}: {total} trials, {done} of them done, {self._settings.sampler}")
         console.row("jobs", f"{self._settings.jobs} at once, each with {self._processes.share()}")
         console.row("results", self._parent.tracker.describe())
-        self._parent.begin(self._study, self._describe(), OmegaConf.to_yaml(_shown(self._master)))
+        self._parent.begin(self._study, describe(self._master, self._space), OmegaConf.to_yaml(shown(self._master)))
         self._imports = pictures.prepare()
         epochs = self._master.trainer.epochs
         self._display = Display(self._name, self._goals, total, epochs, self._settings.jobs)
@@ -150,13 +151,6 @@ class Campaign:
         """Returns the trials that belong to the command: of a grid those that it spans now."""
         trials = self._study.trials()
         return [trial for trial in trials if trial.config_hash in self._planned] if self._planned else trials
-
-    def _describe(self) -> dict[str, Any]:
-        """Returns the parent run's params: the settings, and what each swept key may be."""
-        settings: Any = OmegaConf.to_container(_shown(self._master).sweep)
-        settings = {key: value for key, value in settings.items() if key not in ("space", "when", "dry_run")}
-        swept = {re.sub(r"[^\w./ -]", "_", axis.name): axis.describe() for axis in self._space.axes}
-        return {"sweep": settings, "swept": swept}
 
     # The middle
 
@@ -269,7 +263,7 @@ class Campaign:
         self._earlier[claim.number] = seconds
         why = process.asked[1] if process.asked else None
         known = {"seconds": seconds, "run_id": ended.run_id, "metrics": dict(ended.metrics)}
-        values = self._values({**ended.metrics, "seconds": seconds})
+        values = values_of({**ended.metrics, "seconds": seconds}, self._goals)
         if ended.status in ("FINISHED", "PRUNED"):
             state = State(ended.status)
             if state is State.PRUNED:
@@ -292,18 +286,6 @@ class Campaign:
             if ended.trace is None:  # its process died, and could tell nobody
                 self._parent.end_child(folder, "FAILED", ended.error or "")
             self._fail(claim, ended.error or "", seconds, run_id=ended.run_id, trace=ended.trace)
-
-    def _values(self, metrics: dict[str, float]) -> list[float] | str:
-        """Returns the objectives' values, or what is wrong with them."""
-        values = []
-        for goal in self._goals:
-            value = metrics.get(goal.metric)
-            if value is None:
-                return f"its run has no {goal.metric}, but {', '.join(sorted(metrics))}"
-            if value != value:
-                return f"its {goal.metric} is not a number"
-            values.append(float(value))
-        return values
 
     def _fail(self, claim: Claim, error: str, seconds: float, **attributes: Any) -> None:
         self._failures += 1
@@ -363,11 +345,3 @@ class Campaign:
 
 def _key(chosen: Mapping[str, Any]) -> str:
     return json.dumps(chosen, sort_keys=True)
-
-
-def _shown(master: DictConfig) -> DictConfig:
-    """Returns the configuration as it may be kept: without Hydra's node, and without the storage's password."""
-    shown = OmegaConf.create({key: value for key, value in master.items_ex(resolve=False) if key != "hydra"})
-    if shown.sweep.storage:
-        shown.sweep.storage = secrets.hide(shown.sweep.storage)
-    return shown

@@ -11,6 +11,7 @@ from kerasdl.config.explain import did_you_mean
 from kerasdl.errors import ConfigError
 from kerasdl.sweeps.space import Space, names
 from kerasdl.sweeps.trials import Objective
+from kerasdl.tracking import secrets
 
 # What a trial knows of itself beside its metrics.
 COSTS = ("seconds", "parameters")
@@ -127,6 +128,22 @@ def _check_prunable(goals: tuple[Objective, ...]) -> None:
         raise ConfigError(
             f"sweep.pruner needs a sweep.metric of evaluations, e.g. val_accuracy. Received: {goals[0].metric}."
         )
+
+
+def shown(config: DictConfig) -> DictConfig:
+    """Returns the configuration as it may be kept: without Hydra's node, and without the storage's password."""
+    kept = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
+    if kept.sweep.storage:
+        kept.sweep.storage = secrets.hide(kept.sweep.storage)
+    return kept
+
+
+def describe(config: DictConfig, space: Space) -> dict[str, Any]:
+    """Returns the params of a sweep's own run: the settings, and what each swept key may be."""
+    settings: Any = OmegaConf.to_container(shown(config).sweep)
+    settings = {key: value for key, value in settings.items() if key not in ("space", "when", "dry_run")}
+    swept = {re.sub(r"[^\w./ -]", "_", axis.name): axis.describe() for axis in space.axes}
+    return {"sweep": settings, "swept": swept}
 
 
 def _check_metric(metric: str, config: DictConfig) -> None:

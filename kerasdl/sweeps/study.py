@@ -8,10 +8,8 @@ the one with the lower number; the other is `dropped`.
 """
 
 import contextlib
-import dataclasses
 import warnings
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -22,34 +20,11 @@ from kerasdl.errors import ConfigError
 from kerasdl.sweeps import owner
 from kerasdl.sweeps.samplers import Reseeded
 from kerasdl.sweeps.space import Space, Value
+from kerasdl.sweeps.stored import STATES, Claim, claim_of, original, storable, view
 from kerasdl.sweeps.trials import Objective, State, Trial
 
-_STATES = {
-    TrialState.WAITING: State.WAITING,
-    TrialState.RUNNING: State.RUNNING,
-    TrialState.COMPLETE: State.FINISHED,
-    TrialState.PRUNED: State.PRUNED,
-    TrialState.FAIL: State.FAILED,
-}
 _ACTIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 _KEPT = ("chosen", "overrides", "config_hash", "steps", "epoch", "seconds", "folder", "run_id")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A trial that this process works on.
-
-    Attributes:
-        number: of the trial, as `Trial.number`.
-        id: Optuna's, in the storage.
-        optuna_number: Optuna's, in the study.
-        chosen: values by axis key; None if they are still to be sampled.
-    """
-
-    number: int
-    id: int
-    optuna_number: int
-    chosen: dict[str, Value] | None
 
 
 class Study:
@@ -109,8 +84,8 @@ class Study:
         """Returns all trials, each once, whatever attempts it took, in order."""
         latest: dict[int, FrozenTrial] = {}
         for trial in self._all():
-            latest[_original(trial)] = trial
-        return [_view(trial) for _, trial in sorted(latest.items())]
+            latest[original(trial)] = trial
+        return [view(trial) for _, trial in sorted(latest.items())]
 
     def attribute(self, name: str) -> Any:
         """Returns what all machines know about the study under a name, or None."""
@@ -126,7 +101,7 @@ class Study:
         attributes = {"chosen": chosen, "overrides": space.shown(chosen), "config_hash": config_hash}
         axes = space.axes_of(chosen)
         params = {axis.name: chosen[key] for key, axis in axes.items()}
-        distributions = {axis.name: _storable(axis.distribution()) for axis in axes.values()}
+        distributions = {axis.name: storable(axis.distribution()) for axis in axes.values()}
         try:
             trial = optuna.trial.create_trial(
                 state=TrialState.WAITING, params=params, distributions=distributions, user_attrs=attributes
@@ -145,7 +120,7 @@ class Study:
     def retry_failed(self, numbers: Iterable[int]) -> None:
         """Lets failed trials be tried again."""
         wanted = set(numbers)
-        latest = {_original(trial): trial for trial in self._all()}
+        latest = {original(trial): trial for trial in self._all()}
         for number, trial in latest.items():
             if number in wanted and trial.state is TrialState.FAIL:
                 self._again(trial)
@@ -162,7 +137,7 @@ class Study:
         """
         for trial in self._all((TrialState.WAITING,)):
             config_hash = trial.user_attrs.get("config_hash")
-            if _original(trial) in but or (hashes is not None and config_hash not in hashes):
+            if original(trial) in but or (hashes is not None and config_hash not in hashes):
                 continue
             # Before it runs, so that a trial that runs always has an owner.
             self._set(trial, owner=owner.this_process(), beat=0)
@@ -172,7 +147,7 @@ class Study:
             if self._is_surplus(trial, total) or self._twin(trial, config_hash):
                 self.drop(trial._trial_id)
                 continue
-            return Claim(_original(trial), trial._trial_id, trial.number, trial.user_attrs.get("chosen"))
+            return claim_of(trial)
         return None
 
     def sample(self, claim: Claim, space: Space) -> dict[str, Value]:
@@ -202,7 +177,7 @@ class Study:
         """Notes what a claimed trial is; returns an earlier one that is the same, if there is one."""
         self._set(claim.id, chosen=chosen, overrides=space.shown(chosen), config_hash=config_hash)
         twin = self._twin(self._storage.get_trial(claim.id), config_hash)
-        return _view(twin) if twin else None
+        return view(twin) if twin else None
 
     def note(self, claim: Claim, **attributes: Any) -> None:
         """Notes attributes of a claimed trial: `folder`, `run_id`, `epoch`, `seconds`."""
@@ -245,7 +220,7 @@ class Study:
             values: of the objectives; None if it failed.
             attributes: `epoch`, `seconds`, `run_id`, `error`.
         """
-        stored = {ours: theirs for theirs, ours in _STATES.items()}[state]
+        stored = {ours: theirs for theirs, ours in STATES.items()}[state]
         with _unless_taken():
             self._set(claim.id, **attributes)
             if stored is not TrialState.FAIL:
@@ -271,7 +246,7 @@ class Study:
     def orphans(self) -> list[Claim]:
         """Returns the running trials whose process on this machine has ended."""
         running = self._all((TrialState.RUNNING,))
-        return [_claim(trial) for trial in running if owner.is_dead(trial.user_attrs.get("owner", {}))]
+        return [claim_of(trial) for trial in running if owner.is_dead(trial.user_attrs.get("owner", {}))]
 
     def beat(self, claims: Iterable[Claim]) -> None:
         """Gives a sign of life for claimed trials."""
@@ -292,7 +267,7 @@ class Study:
             except UpdateFinishedTrialError:
                 continue
             self._again(trial)
-            taken.append(_original(trial))
+            taken.append(original(trial))
         return taken
 
     def _again(self, trial: FrozenTrial) -> None:
@@ -302,7 +277,7 @@ class Study:
                 state=TrialState.WAITING,
                 params=trial.params,
                 distributions=trial.distributions,
-                user_attrs={**attributes, "original": _original(trial)},
+                user_attrs={**attributes, "original": original(trial)},
                 # A pruner's rungs, too: it goes on where it was.
                 system_attrs={key: value for key, value in trial.system_attrs.items() if "rung" in key},
                 intermediate_values=trial.intermediate_values,
@@ -315,10 +290,10 @@ class Study:
 
     def _index(self, number: int) -> int:
         """Returns how many trials come before this one; another attempt is no other trial."""
-        return sum(other < number for other in {_original(trial) for trial in self._all()})
+        return sum(other < number for other in {original(trial) for trial in self._all()})
 
     def _is_surplus(self, trial: FrozenTrial, total: int | None) -> bool:
-        return total is not None and self._index(_original(trial)) >= total
+        return total is not None and self._index(original(trial)) >= total
 
     def _twin(self, trial: FrozenTrial, config_hash: str | None) -> FrozenTrial | None:
         """Returns the trial of the same configuration that goes before this one: an earlier one, or a finished one."""
@@ -357,37 +332,5 @@ def has_study(storage: optuna.storages.BaseStorage, name: str) -> bool:
     return True
 
 
-def _original(trial: FrozenTrial) -> int:
-    return trial.user_attrs.get("original", trial.number)
-
-
 def _said(metrics: Sequence[str], directions: Sequence[str]) -> str:
     return " and ".join(f"{direction} {metric}" for metric, direction in zip(metrics, directions, strict=True))
-
-
-def _claim(trial: FrozenTrial) -> Claim:
-    return Claim(_original(trial), trial._trial_id, trial.number, trial.user_attrs.get("chosen"))
-
-
-def _view(trial: FrozenTrial) -> Trial:
-    known = trial.user_attrs
-    reports = [value for _, value in sorted(trial.intermediate_values.items())] or known.get("reports", [])
-    fields = {field.name for field in dataclasses.fields(Trial)}
-    return Trial(
-        number=_original(trial),
-        state=_STATES[trial.state],
-        values=tuple(trial.values) if trial.values is not None else None,
-        reports=dict(zip(known.get("steps", []), reports, strict=False)),
-        host=known.get("owner", {}).get("host"),
-        **{"overrides": {}, **{key: value for key, value in known.items() if key in fields - {"reports"}}},
-    )
-
-
-def _storable(distribution: Any) -> Any:
-    """Returns a distribution for Optuna that a widened grid can widen, too: of numbers the range, not the list."""
-    choices = getattr(distribution, "choices", ())
-    if not all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices) or not choices:
-        return distribution
-    if all(isinstance(choice, int) for choice in choices):
-        return optuna.distributions.IntDistribution(min(choices), max(choices))
-    return optuna.distributions.FloatDistribution(min(choices), max(choices))

@@ -86,6 +86,19 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"
 
 
+def values_of(metrics: Mapping[str, float], objectives: Sequence[Objective]) -> list[float] | str:
+    """Returns the objectives' values among a run's metrics, or a phrase about what is wrong with them."""
+    values = []
+    for objective in objectives:
+        value = metrics.get(objective.metric)
+        if value is None:
+            return f"its run has no {objective.metric}, but {', '.join(sorted(metrics))}"
+        if math.isnan(value):
+            return f"its {objective.metric} is not a number"
+        values.append(float(value))
+    return values
+
+
 def best(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
     """Returns the best finished trials: one for a single objective, the Pareto front for several; [] if none is.
 
