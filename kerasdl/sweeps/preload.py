@@ -5,6 +5,7 @@ operation and not with its import.
 """
 
 import ctypes
+import gc
 import importlib
 import io
 import os
@@ -60,3 +61,6 @@ import_mlflow()
 for name in _MODULES:
     importlib.import_module(name)
 _look_up()
+# A trial's garbage collector needn't search, and so copy, what the trial has inherited: a fifth of its time if short.
+gc.collect()
+gc.freeze()
