@@ -10,12 +10,11 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from kerasdl.config.composition import key_values
+from kerasdl.config.composition import key_values, place
 from kerasdl.config.explain import did_you_mean
-from kerasdl.config.schema import Paths, Tracking
+from kerasdl.config.schema import Paths
 from kerasdl.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -59,12 +58,7 @@ def _report(values: Mapping[str, str], source: str, pair: tuple[int, int] | None
     """Reads the runs and adds them up."""
     from kerasdl.tracking.reading import Reader
 
-    reader = Reader(
-        SimpleNamespace(
-            paths=Paths(output_dir=values.get("paths.output_dir", Paths.output_dir)),
-            tracking=Tracking(uri=values.get("tracking.uri")),
-        )
-    )
+    reader = Reader(place(values))
     runs, objectives, notes = _read(reader, source, values[source])
     from kerasdl.analysis.seed_tables import Report
     from kerasdl.analysis.seeds import tabulate

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from kerasdl.config.composition import key_values
-from kerasdl.config.schema import Paths, Tracking
+from kerasdl.config.composition import key_values, place
+from kerasdl.config.schema import Paths
 from kerasdl.errors import ResumeError, TrackingError, UserError
 from kerasdl.runs import RunFolder, folders, sweep_folders
 
@@ -29,10 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         values = key_values(options.overrides, KEYS)
-        config = SimpleNamespace(
-            paths=Paths(output_dir=values.get("paths.output_dir", Paths.output_dir)),
-            tracking=Tracking(uri=values.get("tracking.uri")),
-        )
+        config = place(values)
         left = _send_all(config)
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -6,10 +6,9 @@ served, and how, is `kerasdl.tracking.server`.
 
 import argparse
 import sys
-from types import SimpleNamespace
 
-from kerasdl.config.composition import key_values
-from kerasdl.config.schema import Paths, Tracking
+from kerasdl.config.composition import key_values, place
+from kerasdl.config.schema import Paths
 from kerasdl.errors import ConfigError, UserError
 
 KEYS = ("paths.output_dir", "tracking.uri", "host", "port")
@@ -20,10 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         values = {"host": options.host, "port": options.port} | key_values(options.overrides, KEYS)
-        config = SimpleNamespace(
-            paths=Paths(output_dir=values.get("paths.output_dir", Paths.output_dir)),
-            tracking=Tracking(uri=values.get("tracking.uri")),
-        )
+        config = place(values)
         from kerasdl import tracking
         from kerasdl.tracking.server import serve
 

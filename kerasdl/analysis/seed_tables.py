@@ -19,6 +19,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from kerasdl.analysis.seeds import FEW_SEEDS, Comparison, Row, Summary, Table
+from kerasdl.config.keys import short_names
 from kerasdl.console import duration
 
 if TYPE_CHECKING:
@@ -129,18 +130,6 @@ def figure(report: Report) -> "Figure":
     drawn.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=9)
     drawn.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=8)
     return drawn
-
-
-def short_names(keys: Sequence[str]) -> list[str]:
-    """Returns keys without their groups where that is unique; a target is named by what it makes.
-
-    Example:
-        >>> short_names(["data.name", "optimizer._target_", "optimizer.learning_rate"])
-        ['name', 'optimizer', 'learning_rate']
-    """
-    paths = [key.removesuffix("._target_") for key in keys]
-    last = [path.rpartition(".")[2] for path in paths]
-    return [name if last.count(name) == 1 else path for name, path in zip(last, paths, strict=True)]
 
 
 @dataclass(frozen=True)

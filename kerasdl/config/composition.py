@@ -1,10 +1,12 @@
 """Where conf/ is, which types its groups have, and composing a configuration from Python."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 from omegaconf import DictConfig, OmegaConf
 
+from kerasdl.config.schema import Paths, Tracking
 from kerasdl.errors import ConfigError
 
 
@@ -58,6 +60,14 @@ def key_values(items: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"arguments must be {' or '.join(f'{key}=VALUE' for key in keys)}. Received: '{item}'.")
         values[key] = value
     return values
+
+
+def place(values: Mapping[str, str]) -> SimpleNamespace:
+    """Returns what says where runs are, of KEY=VALUE arguments that may have `paths.output_dir` and `tracking.uri`."""
+    return SimpleNamespace(
+        paths=Paths(output_dir=values.get("paths.output_dir", Paths.output_dir)),
+        tracking=Tracking(uri=values.get("tracking.uri")),
+    )
 
 
 def groups(folder: Path | None = None) -> list[str]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from collections.abc import Mapping, Sequence
 
 from kerasdl.config.cadence import cadence
 from kerasdl.config.explain import did_you_mean
@@ -30,7 +31,7 @@ def check_checkpoints(tree: dict) -> None:
         )
     best = trainer["checkpoint"]["best"]
     if best not in (None, "auto"):
-        _check_metric(tree, str(best), "trainer.checkpoint.best")
+        check_metric(tree, str(best), "trainer.checkpoint.best")
     if resume not in ("never", "auto") and not can_be_run_id(str(resume)):
         raise ConfigError(
             f"resume must be never, auto, or at least the first 4 characters of a run's id. Received: '{resume}'."
@@ -47,16 +48,16 @@ def check_callbacks(tree: dict) -> None:
         if callback["_target_"] == "keras.callbacks.TensorBoard" and importlib.util.find_spec("tensorboard") is None:
             raise ConfigError(f"callbacks.{name} needs TensorBoard. Install it: pip install tensorboard")
         monitor = str(callback.get("monitor", "loss"))
-        _check_metric(tree, monitor, f"callbacks.{name}.monitor")
+        check_metric(tree, monitor, f"callbacks.{name}.monitor")
 
 
-def _check_metric(tree: dict, metric: str, key: str) -> None:
-    """Raises ConfigError if an epoch won't have that metric."""
+def check_metric(tree: Mapping, metric: str, key: str, also: Sequence[str] = ()) -> None:
+    """Raises ConfigError if an epoch won't have that metric, and it isn't one of `also`."""
     if metric.startswith("val_") and not tree["data"]["validation"]:
         raise ConfigError(
             f"{key} is {metric}, but data.validation is 0. Keep some for validation, e.g. data.validation=0.1"
         )
     metrics = ["loss", *tree["task"].get("metrics", [])]
-    known = {"learning_rate", *metrics, *(f"val_{name}" for name in metrics)}
+    known = {"learning_rate", *metrics, *(f"val_{name}" for name in metrics), *also}
     if metric not in known and "metrics" in tree["task"]:
         raise ConfigError(f"{key}: no metric {metric!r}.{did_you_mean(metric, known)}")

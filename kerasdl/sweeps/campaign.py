@@ -27,7 +27,7 @@ from kerasdl.sweeps.settings import describe, shown
 from kerasdl.sweeps.space import Space
 from kerasdl.sweeps.stored import Claim
 from kerasdl.sweeps.study import Study
-from kerasdl.sweeps.trials import Objective, State, label, values_of
+from kerasdl.sweeps.trials import DONE, Objective, State, Trial, label, values_of
 from kerasdl.sweeps.worker import Ended, Evaluation, ended_before
 from kerasdl.tracking import secrets
 from kerasdl.training.interrupts import Interrupts
@@ -97,6 +97,8 @@ class Campaign:
         with Interrupts("Stopping: the running trials save their state first.") as interrupts:
             try:
                 self._composer.freeze(folder.path / "conf")
+                if self._plan() and self._parent.is_whole:
+                    return tell(self._name, self._trials(), self._goals, self._parent, [], None)
                 self._begin()
                 with self._display:
                     try:
@@ -117,9 +119,14 @@ class Campaign:
 
     # The beginning
 
-    def _begin(self) -> None:
-        """Adds what the command has and the study hasn't, and puts back what a killed process left."""
-        self._processes.warm_up()  # meanwhile configurations are composed here, and MLflow is opened
+    def _plan(self) -> bool:
+        """Adds what the command has and the study hasn't, and puts back what a killed process left.
+
+        Returns:
+            Whether nothing is left to do.
+        """
+        if not _all_done(self._study.trials()):
+            self._processes.warm_up()  # meanwhile configurations are composed here, and MLflow is opened
         if self._settings.sampler == "grid":
             self._planned = plan.grid(self._composer, self._space)
             self._by_values = {_key(one.chosen): one for one in self._planned.values()}
@@ -134,20 +141,22 @@ class Campaign:
         trials = self._trials()
         self._earlier = {trial.number: trial.seconds for trial in trials}
         total = max(self._total or 0, len(trials))
-        done = sum(trial.state in (State.FINISHED, State.PRUNED) for trial in trials)
+        done = sum(trial.state in DONE for trial in trials)
+        self._display = Display(self._name, self._goals, total, self._master.trainer.epochs, self._settings.jobs)
         console.row("sweep", f"{self._name}: {total} trials, {done} of them done, {self._settings.sampler}")
         console.row("jobs", f"{self._settings.jobs} at once, each with {self._processes.share()}")
         console.row("results", self._parent.tracker.describe())
+        return done == total
+
+    def _begin(self) -> None:
         self._parent.begin(self._study, describe(self._master, self._space), OmegaConf.to_yaml(shown(self._master)))
         self._imports = pictures.prepare()
-        epochs = self._master.trainer.epochs
-        self._display = Display(self._name, self._goals, total, epochs, self._settings.jobs)
 
     @property
     def _total(self) -> int | None:
         return None if self._settings.sampler == "grid" else self._settings.trials
 
-    def _trials(self) -> list:
+    def _trials(self) -> list[Trial]:
         """Returns the trials that belong to the command: of a grid those that it spans now."""
         trials = self._study.trials()
         return [trial for trial in trials if trial.config_hash in self._planned] if self._planned else trials
@@ -341,6 +350,10 @@ class Campaign:
         status = "FINISHED" if is_whole and not interrupts.requested else "KILLED"
         self._problems += self._parent.conclude(self._study.trials(), status)
         return tell(self._name, trials, self._goals, self._parent, self._problems, interrupts.requested)
+
+
+def _all_done(trials: Sequence[Trial]) -> bool:
+    return bool(trials) and all(trial.state in DONE for trial in trials)
 
 
 def _key(chosen: Mapping[str, Any]) -> str:

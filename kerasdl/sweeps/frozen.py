@@ -28,7 +28,12 @@ class Composer:
     def __init__(self, loader: Any, master: DictConfig):
         self._loader = loader
         self._master = master
-        self._groups = frozenset(loader.list_groups(""))
+        # Keys that stand outside groups: a group's name has no dot either, and what it chooses is a node.
+        self._plain_keys = frozenset(
+            key
+            for key in master
+            if not OmegaConf.is_missing(master, key) and not OmegaConf.is_config(master._get_node(key))
+        )
         self._bases: dict[tuple[str, ...], DictConfig | None] = {}
 
     def freeze(self, folder: Path) -> None:
@@ -96,9 +101,9 @@ class Composer:
         from hydra.core.override_parser.types import OverrideType
 
         key = override.key_or_group
-        return (
-            override.type is OverrideType.CHANGE and "/" not in key and not override.package and key not in self._groups
-        )
+        if override.type is not OverrideType.CHANGE or "/" in key or override.package:
+            return False
+        return "." in key or key in self._plain_keys
 
 
 def _reads_hydra(config: DictConfig) -> bool:

@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from kerasdl import tracking
 from kerasdl.console import warn
 from kerasdl.errors import ResumeError, TrackingError
-from kerasdl.runs import RunFolder, folder_named
+from kerasdl.runs import FINISHED, RunFolder, folder_named
 from kerasdl.sweeps import owner, pictures, table
 from kerasdl.sweeps.study import Study
-from kerasdl.sweeps.trials import Objective, State, Trial, best, label
+from kerasdl.sweeps.trials import DONE, Objective, Trial, best, label
 
 _ATTRIBUTE = "mlflow_run"
 # How long a machine waits for the one that made the study to make its run.
@@ -56,8 +56,13 @@ class Parent:
 
     @property
     def run_id(self) -> str | None:
-        """MLflow's id of it; None without MLflow. Waits until the run is open."""
-        return self.tracker.run_id
+        """MLflow's id of it; None without MLflow. Waits until the run is open, if it is being opened."""
+        return self.tracker.run_id or self._folder.record.run_id
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all that came out of the trials so far."""
+        return self._folder.record.status == FINISHED
 
     @property
     def logs(self) -> Path:
@@ -75,10 +80,9 @@ class Parent:
         Raises:
             TrackingError: it can't be opened.
         """
-        known = study.attribute(_ATTRIBUTE)
-        if not study.is_new and known is None and self._config.tracking.backend != "none":
+        known = study.attribute(_ATTRIBUTE) or self._folder.record.run_id
+        if known is None and study.is_made_by_another() and self._config.tracking.backend != "none":
             known = _wait_for(lambda: study.attribute(_ATTRIBUTE), _PATIENCE_SECONDS)
-        resumed = known is not None or self._folder.record.run_id is not None
         if known is not None and self._folder.record.run_id is None:
             self._folder.update(run_id=known)
         tags = {
@@ -90,17 +94,17 @@ class Parent:
         self.tracker.start(
             self._folder,
             config_yaml=config_yaml,
-            params={} if resumed else dict(params),
+            params={} if known else dict(params),
             tags=tags,
-            resumed_at=0 if resumed else None,
+            resumed_at=0 if known else None,
         )
         self._folder.update(status="RUNNING")
-        if known is None and self.run_id:
+        if study.attribute(_ATTRIBUTE) is None and self.run_id:
             study.set_attribute(_ATTRIBUTE, self.run_id)
 
     def progress(self, trials: Sequence[Trial]) -> None:
         """Keeps the best values so far, as of the number of trials that are done."""
-        done = sum(trial.state in (State.FINISHED, State.PRUNED) for trial in trials)
+        done = sum(trial.state in DONE for trial in trials)
         if len(self._objectives) == 1 and (found := best(trials, self._objectives)) and found[0].values:
             self.tracker.metrics({f"best_{self._objectives[0].metric}": found[0].values[0]}, done)
         self.tracker.metrics({"trials_done": done}, done)
@@ -133,7 +137,7 @@ class Parent:
                 }
             )
             if len(found) == 1:
-                done = sum(trial.state in (State.FINISHED, State.PRUNED) for trial in trials)
+                done = sum(trial.state in DONE for trial in trials)
                 self.tracker.metrics({f"best_{key}": value for key, value in found[0].metrics.items()}, done)
                 problems += self._register(found[0])
         try:

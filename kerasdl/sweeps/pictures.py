@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kerasdl.config.keys import short_names
 from kerasdl.sweeps.curves import learning_curves, points
 from kerasdl.sweeps.look import DPI, has_result, scale_of, tidy
 from kerasdl.sweeps.table import swept_keys
@@ -131,10 +132,8 @@ class _Parameter:
 def _space(trials: Sequence[Trial]) -> dict[str, _Parameter]:
     """Returns what varies among trials, under names that are short and clear, as in `label`."""
     keys = swept_keys(trials)
-    short = [key.rpartition(".")[2] for key in keys]
-    names = [name if short.count(name) == 1 else key for name, key in zip(short, keys, strict=True)]
     parameters = {}
-    for name, key in zip(names, keys, strict=True):
+    for name, key in zip(short_names(keys), keys, strict=True):
         values = [trial.overrides[key] for trial in trials if key in trial.overrides]
         if len({text(value) for value in values}) > 1:
             parameters[name] = _parameter(key, values)

@@ -15,7 +15,7 @@ from kerasdl.sweeps.samplers import pruner, sampler
 from kerasdl.sweeps.space import Space, Value
 from kerasdl.sweeps.storage import address, file_of, open_storage
 from kerasdl.sweeps.study import Study, has_study
-from kerasdl.sweeps.trials import Objective, State, Trial, figure, label
+from kerasdl.sweeps.trials import DONE, Objective, State, Trial, figure, label
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _known_trials(master: DictConfig, name: str, goals: Sequence[Objective]) -> 
 
 def remaining_seconds(trials: Sequence[Trial], remaining: int, jobs: int) -> float | None:
     """Returns an estimate of what `remaining` trials will take; None while none is done."""
-    done = [trial.seconds for trial in trials if trial.state in (State.FINISHED, State.PRUNED) and trial.seconds]
+    done = [trial.seconds for trial in trials if trial.state in DONE and trial.seconds]
     return sum(done) / len(done) * remaining / min(jobs, max(remaining, 1)) if done else None
 
 
@@ -100,7 +100,7 @@ def show(master: DictConfig, name: str, goals: Sequence[Objective], space: Space
         for one in planned.values():
             trial = known.get(one.config_hash)
             state = "REFUSED" if one.error else trial.state if trial else State.WAITING
-            remaining += state not in (State.FINISHED, State.PRUNED, "REFUSED")
+            remaining += state not in (*DONE, "REFUSED")
             values = _values(trial, goals) or one.error or ""
             say(f"{state:<9} {label(space.shown(one.chosen))}  {values}".rstrip())
         total = len(planned)
@@ -108,7 +108,7 @@ def show(master: DictConfig, name: str, goals: Sequence[Objective], space: Space
         total = max(settings.trials, len(trials))
         for trial in trials:
             say(f"{trial.state:<9} {label(trial.overrides)}  {_values(trial, goals)}".rstrip())
-        done = sum(trial.state in (State.FINISHED, State.PRUNED) for trial in trials)
+        done = sum(trial.state in DONE for trial in trials)
         remaining = total - done
     seconds = remaining_seconds(trials, remaining, settings.jobs)
     estimate = f", about {duration(seconds)} with sweep.jobs={settings.jobs}" if seconds and remaining else ""

@@ -42,7 +42,7 @@ def _end_with_sweep() -> None:
 
 
 def _look_up() -> None:
-    """Fills caches that a fork hands on: fonts, installed packages. Together a second and a half a trial."""
+    """Fills caches that a fork hands on: fonts, installed packages. Almost a second of a trial's time."""
     import numpy as np
 
     from kerasdl.analysis.confusion import confusion_matrix

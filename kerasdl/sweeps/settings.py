@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kerasdl.config.explain import did_you_mean
+from kerasdl.config.training_checks import check_metric
 from kerasdl.errors import ConfigError
 from kerasdl.sweeps.space import Space, names
 from kerasdl.sweeps.trials import Objective
@@ -89,7 +90,12 @@ def objectives(config: DictConfig) -> tuple[Objective, ...]:
             f"{len(metrics)}."
         )
     for metric in metrics:
-        _check_metric(metric, config)
+        if metric.startswith("test_"):
+            raise ConfigError(
+                f"sweep.metric must not be of the test split, which then tests nothing any more. Received: {metric}. "
+                f"Take val_{metric[5:]}."
+            )
+        check_metric(config, metric, "sweep.metric", COSTS)
     for direction in directions:
         if direction not in ("auto", "maximize", "minimize"):
             raise ConfigError(f"sweep.direction must be maximize, minimize or auto. Received: {direction}.")
@@ -144,22 +150,6 @@ def describe(config: DictConfig, space: Space) -> dict[str, Any]:
     settings = {key: value for key, value in settings.items() if key not in ("space", "when", "dry_run")}
     swept = {re.sub(r"[^\w./ -]", "_", axis.name): axis.describe() for axis in space.axes}
     return {"sweep": settings, "swept": swept}
-
-
-def _check_metric(metric: str, config: DictConfig) -> None:
-    if metric.startswith("test_"):
-        raise ConfigError(
-            f"sweep.metric must not be of the test split, which then tests nothing any more. Received: {metric}. "
-            f"Take val_{metric[5:]}."
-        )
-    if metric.startswith("val_") and config.data.get("validation") == 0:
-        raise ConfigError(
-            f"sweep.metric is {metric}, but data.validation is 0. Keep some for validation, e.g. data.validation=0.1"
-        )
-    own = ["loss", *config.task.get("metrics", [])]
-    known = {*own, *(f"val_{name}" for name in own), *COSTS}
-    if metric not in known and "metrics" in config.task:
-        raise ConfigError(f"sweep.metric: no metric {metric!r}.{did_you_mean(metric, known)}")
 
 
 def _is_cost(metric: str) -> bool:

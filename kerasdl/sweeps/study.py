@@ -23,6 +23,7 @@ from kerasdl.sweeps.space import Space, Value
 from kerasdl.sweeps.stored import STATES, Claim, claim_of, original, storable, view
 from kerasdl.sweeps.trials import Objective, State, Trial
 
+_MAKER = "maker"
 _ACTIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 _KEPT = ("chosen", "overrides", "config_hash", "steps", "epoch", "seconds", "folder", "run_id")
 
@@ -31,7 +32,7 @@ class Study:
     """One study; one thread of one process uses it.
 
     Attributes:
-        is_new: whether this process made it.
+        is_new: whether this process made it, just now.
 
     Args:
         storage: Optuna's.
@@ -53,7 +54,6 @@ class Study:
         pruner: optuna.pruners.BasePruner,
     ):
         self.objectives = tuple(objectives)
-        self._storage = storage
         self._sampler = sampler
         directions: list[Any] = ["maximize" if goal.maximize else "minimize" for goal in objectives]
         metrics = [goal.metric for goal in objectives]
@@ -65,6 +65,7 @@ class Study:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 self._study.set_metric_names(metrics)
+            self._study.set_user_attr(_MAKER, owner.this_process())
         except DuplicatedStudyError:
             self.is_new = False
             self._study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
@@ -75,6 +76,8 @@ class Study:
                     f"sweep.metric: sweep {name} is to {before}; it can't {_said(metrics, directions)} as well. "
                     "Give the new sweep another sweep.name."
                 ) from None
+        # Optuna's, which reads a finished trial once: of 600 trials all in 10 ms instead of 400.
+        self._storage = self._study._storage
         self._pruner = pruner
         self._id = self._study._study_id
 
@@ -86,6 +89,10 @@ class Study:
         for trial in self._all():
             latest[original(trial)] = trial
         return [view(trial) for _, trial in sorted(latest.items())]
+
+    def is_made_by_another(self) -> bool:
+        """Returns whether a process made the study that isn't this one, and isn't known to have ended."""
+        return not self.is_new and not owner.is_dead(self.attribute(_MAKER) or {})
 
     def attribute(self, name: str) -> Any:
         """Returns what all machines know about the study under a name, or None."""
@@ -113,9 +120,7 @@ class Study:
 
     def add_unsampled(self, attempt: int = 0) -> None:
         """Adds a trial whose values the sampler will choose; `attempt` counts redraws of one that came up before."""
-        self._study.add_trial(
-            optuna.trial.create_trial(state=TrialState.WAITING, user_attrs={"attempt": attempt, "adaptive": True})
-        )
+        self._study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, user_attrs={"attempt": attempt}))
 
     def retry_failed(self, numbers: Iterable[int]) -> None:
         """Lets failed trials be tried again."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from kerasdl.config.keys import short_names
+
 
 class State(StrEnum):
     """Where a trial stands."""
@@ -15,6 +17,10 @@ class State(StrEnum):
     FINISHED = "FINISHED"
     PRUNED = "PRUNED"  # ended early by the pruner
     FAILED = "FAILED"  # crashed, timed out, or refused; typed again it is tried again
+
+
+# There is a result, and nothing left to do.
+DONE = (State.FINISHED, State.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,8 @@ class Objective:
 
 def label(overrides: Mapping[str, Any]) -> str:
     """Returns overrides in a few words, e.g. `learning_rate=0.01 seed=2`: keys without their groups where unique."""
-    short = [key.rpartition(".")[2] for key in overrides]
-    names = [name if short.count(name) == 1 else key for name, key in zip(short, overrides, strict=True)]
-    return " ".join(f"{name}={text(value)}" for name, value in zip(names, overrides.values(), strict=True))
+    names = zip(short_names([*overrides]), overrides.values(), strict=True)
+    return " ".join(f"{name}={text(value)}" for name, value in names)
 
 
 def text(value: Any) -> str:

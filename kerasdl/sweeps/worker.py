@@ -1,7 +1,6 @@
 """A trial's own process: what it runs, what it says, and how it ends, also when nobody is there any more to hear it.
 
-It is forked, or spawned, for one trial. Nothing but the standard library may be imported here before the process knows
-its GPUs.
+It is forked, or spawned, for one trial. TensorFlow may not be imported here before the process knows its GPUs.
 """
 
 import contextlib
@@ -17,6 +16,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
+
+from kerasdl.errors import UserError
 
 # After the sweeping process has died: what a trial may take to save its state.
 _GRACE_SECONDS = 60.0
@@ -80,7 +81,8 @@ class Ended:
 def main(connection: Connection, job: Job) -> None:
     """Runs a trial from its process's first to its last moment."""
     # A session of its own: Ctrl-C in the terminal is the sweep's to answer, which then asks its trials to stop.
-    os.setsid() if hasattr(os, "setsid") else None
+    if hasattr(os, "setsid"):
+        os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _redirect(job.log)
@@ -92,12 +94,11 @@ def main(connection: Connection, job: Job) -> None:
         ended = _run(connection, job)
     except BaseException as error:
         line = " ".join(str(error).split()) or type(error).__name__
-        known = any(kind.__name__ == "UserError" for kind in type(error).__mro__)
         traceback.print_exc()
         ended = Ended(
             "FAILED",
             seconds=time.perf_counter() - began,
-            error=line if known else f"{type(error).__name__}: {line}",
+            error=line if isinstance(error, UserError) else f"{type(error).__name__}: {line}",
             trace=traceback.format_exc(),
         )
     sys.stdout.flush()

@@ -145,3 +145,36 @@ def test_what_cannot_work_is_a_configuration_error(composer, override, message):
     with pytest.raises(ConfigError, match=message) as caught:
         composer().compose([*FAST, override])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["seed=3"],
+        ["optimizer.learning_rate=0.5", "optimizer=adam"],
+        ["optimizer=adam", "optimizer.learning_rate=0.5", "seed=1", "optimizer.learning_rate=0.25"],
+        ["model.filters=[4,8]", "trainer.threads=null", "+tracking.tags.kind=a", "tracking.tags.kind=b"],
+        ["callbacks=[early_stopping]", "callbacks.early_stopping.patience=7"],
+        ["experiment=mnist_cnn", "optimizer.momentum=0.25", "data.batch_size=8"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_composed_once_and_changed_is_what_hydra_composes(composed, overrides, tmp_path):
+    loader, master = composed(*FAST, f"paths.output_dir={tmp_path}/out")
+    composer, whole = Composer(loader, master), [*FAST, *overrides]
+    for _ in range(2):  # the second time from what the first has left
+        expected, found = (
+            {key: value for key, value in OmegaConf.to_container(config).items() if key != "hydra"}
+            for config in (loader.load_sweep_config(master, whole), composer._composed(whole))
+        )
+        assert found == expected
+
+
+def test_a_group_that_only_the_search_path_has_is_a_group(composer, tmp_path):
+    group = tmp_path / "own" / "extra"
+    group.mkdir(parents=True)
+    (group / "small.yaml").write_text("# @package _global_\nmodel:\n  dense_units: 7\n")
+    composer = composer(f"hydra.searchpath=[{tmp_path / 'own'}]")
+    assert composer.compose([*FAST, "+extra=small", "model.dropout=0.1"]).model.dense_units == 7
+    composer.freeze(tmp_path / "frozen")
+    assert composer.compose([*FAST, "+extra=small", "seed=1"]).model.dense_units == 7
