@@ -1,9 +1,10 @@
 """kerasdl: Keras experiments from composed configurations.
 
-    from kerasdl import compose, run
+    from kerasdl import compose, load, run
 
     result = run(compose(["model=cnn", "data=mnist", "trainer.epochs=1"]))
     result.metrics["test_accuracy"], result.history["val_loss"], result.model, result.run_id
+    load(result.run_id)(images)
 
 The names are imported when they are first used, so that `import kerasdl` costs nothing.
 """
@@ -11,9 +12,9 @@ The names are imported when they are first used, so that `import kerasdl` costs 
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["compose", "run"]
+__all__ = ["compose", "load", "run"]
 
-_HOMES = {"compose": "kerasdl.config.composition", "run": "kerasdl.experiment"}
+_HOMES = {"compose": "kerasdl.config.composition", "load": "kerasdl.trained", "run": "kerasdl.experiment"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,9 @@ from kerasdl.config.cadence import cadence
 from kerasdl.config.instantiate import instantiate
 
 if TYPE_CHECKING:
-    from kerasdl.data import Data
+    import keras
+
+    from kerasdl.data import Data, DataInfo
     from kerasdl.experiment import Experiment
     from kerasdl.training.checkpointing import Checkpointing
     from kerasdl.training.listener import Listener
@@ -17,16 +19,41 @@ if TYPE_CHECKING:
     from kerasdl.training.trainer import Trainer
 
 
+def build_network(config: DictConfig, info: "DataInfo") -> "keras.Model":
+    """Builds the network for the data's shape, with its initial weights."""
+    from kerasdl.models.seeding import seeded
+
+    with seeded(config.seed):
+        return instantiate(config.model, "model", input_shape=info.image_shape, classes=info.classes)
+
+
+def build_serving(config: DictConfig, info: "DataInfo") -> "tuple[keras.Model, keras.Model]":
+    """Builds the network, and around it the model that is handed over; nothing that only training needs."""
+    import numpy as np
+
+    from kerasdl.data.preprocessing import normalization
+
+    network = build_network(config, info)
+    task = instantiate(
+        config.task,
+        "task",
+        model=network,
+        optimizer=None,
+        normalization=normalization(config.data.normalization, info.image_shape[-1]),
+        classes=info.classes,
+        class_counts=lambda: np.ones(info.classes, np.int64),  # class weights are training's
+    )
+    return network, task.serving_model()
+
+
 def build_task(config: DictConfig, examples: "Data") -> "Task":
     """Builds the network for the data's shape, its optimizer, and the task that trains it."""
     import keras
 
     from kerasdl.data.preprocessing import normalization
-    from kerasdl.models.seeding import seeded
 
     info = examples.info
-    with seeded(config.seed):
-        model = instantiate(config.model, "model", input_shape=info.image_shape, classes=info.classes)
+    model = build_network(config, info)
     optimizer = instantiate(config.optimizer, "optimizer")
     if config.trainer.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

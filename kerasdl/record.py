@@ -166,7 +166,7 @@ def checkpoint_problems(folder: RunFolder, error: OSError | None) -> tuple[str, 
 
 
 def model(tracker: "Tracker", serving: "keras.Model", data: "Data", step: int) -> None:
-    """Keeps the model that takes raw images, with two of them as its example."""
+    """Keeps the model that takes raw images, with two of them as its example, and the names of its classes."""
     split = data.test or data.train
     images, _ = split.batch(split.epoch(0), 0)
-    tracker.model(serving, images[:2].numpy(), step)
+    tracker.model(serving, images[:2].numpy(), step, {"class_names": list(data.info.class_names)})

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -45,6 +46,23 @@ def config(tmp_path):
         return compose([*FAST, *own, *overrides])
 
     return composed
+
+
+class TrainedRun(NamedTuple):
+    """A finished run in a store of its own: MLflow's id, and `paths.output_dir`."""
+
+    id: str
+    output_dir: Path
+
+
+@pytest.fixture(scope="session")
+def trained_run(folders):
+    """A small network on digits, trained by a real experiment into a real store; not to be changed by a test."""
+    from kerasdl import compose, run
+
+    output_dir = folders / "trained" / "mlruns"
+    result = run(compose([*FAST, f"paths.output_dir={output_dir}", "tracking.system_metrics=false"]))
+    return TrainedRun(result.run_id, output_dir)
 
 
 @pytest.fixture

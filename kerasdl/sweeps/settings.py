@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kerasdl.config.explain import did_you_mean
+from kerasdl.config.metrics import COSTS, is_cost
 from kerasdl.config.training_checks import check_metric
 from kerasdl.errors import ConfigError
 from kerasdl.sweeps.space import Space, names
@@ -15,7 +16,6 @@ from kerasdl.sweeps.trials import Objective
 from kerasdl.tracking import secrets
 
 # What a trial knows of itself beside its metrics.
-COSTS = ("seconds", "parameters")
 _CHOICES = {
     "sampler": ("grid", "random", "tpe", "cmaes", "gp"),
     "pruner": ("none", "median", "percentile", "hyperband", "asha"),
@@ -100,7 +100,7 @@ def objectives(config: DictConfig) -> tuple[Objective, ...]:
         if direction not in ("auto", "maximize", "minimize"):
             raise ConfigError(f"sweep.direction must be maximize, minimize or auto. Received: {direction}.")
     return tuple(
-        Objective(metric, direction == "maximize" if direction != "auto" else not _is_cost(metric))
+        Objective(metric, direction == "maximize" if direction != "auto" else not is_cost(metric))
         for metric, direction in zip(metrics, directions, strict=True)
     )
 
@@ -150,10 +150,6 @@ def describe(config: DictConfig, space: Space) -> dict[str, Any]:
     settings = {key: value for key, value in settings.items() if key not in ("space", "when", "dry_run")}
     swept = {re.sub(r"[^\w./ -]", "_", axis.name): axis.describe() for axis in space.axes}
     return {"sweep": settings, "swept": swept}
-
-
-def _is_cost(metric: str) -> bool:
-    return "loss" in metric or metric in COSTS
 
 
 def _listed(value: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """What went wrong in the background: whether it may pass, and how it is told, once and in one line."""
 
+import contextlib
 import errno
 import re
 import shlex
@@ -13,7 +14,7 @@ from kerasdl.config.schema import Paths
 from kerasdl.errors import TrackingError
 from kerasdl.files import shorten
 from kerasdl.tracking import secrets
-from kerasdl.tracking.store import Store
+from kerasdl.tracking.store import Store, import_mlflow
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What sqlite and the drivers of other databases say when the same call may succeed later.
@@ -113,6 +114,23 @@ def sync_command(store: Store) -> str:
     if store.address != store.uri:  # the run's record doesn't keep the password
         command.append(f"tracking.uri={store.address}")
     return shlex.join(command)
+
+
+@contextlib.contextmanager
+def told(store: Store) -> Iterator[None]:
+    """Inside the block, what MLflow and its drivers raise becomes one line for the user, a `TrackingError`."""
+    import_mlflow()
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError) as error:
+        raise TrackingError(
+            f"{store.key} must be a store that MLflow can use ({one_line(error)}). Received: '{store.address}'. "
+            "Name another one."
+        ) from error
 
 
 def reason(error: Exception) -> str:

@@ -5,13 +5,19 @@ to the user of a notebook. The same steps, taken through an explicit client, lea
 the thread that owns the model and the upload on another.
 """
 
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from kerasdl.errors import TrackingError
+from kerasdl.tracking.failures import one_line, told
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
     from mlflow import MlflowClient
+
+    from kerasdl.tracking.lookup import Found, Model
 
 MODEL_NAME = "model"
 ENTRY_TAG = "kerasdl.entry"
@@ -24,13 +30,14 @@ def look_up_packages() -> None:
     warn_dependency_requirement_mismatches(["mlflow"])
 
 
-def save(model: "keras.Model", example: "np.ndarray", folder: Path) -> None:
+def save(model: "keras.Model", example: "np.ndarray", folder: Path, metadata: dict[str, Any] | None = None) -> None:
     """Saves `model` in MLflow's format.
 
     Args:
         model: takes images as in `example`, returns class probabilities, float [n, classes].
         example: uint8 [n, H, W, C], n >= 1. Signature and input example are taken from it.
         folder: doesn't exist yet, or is empty.
+        metadata: what else whoever loads it should know, e.g. the classes' names; what JSON holds.
     """
     import keras
     import mlflow.keras
@@ -45,6 +52,7 @@ def save(model: "keras.Model", example: "np.ndarray", folder: Path) -> None:
         str(folder),
         signature=infer_signature(example, probabilities),
         input_example=example[:1],
+        metadata=metadata,
         # Named here, because MLflow would find them out by loading the model in another process: 9 s.
         pip_requirements=[
             f"mlflow=={mlflow.__version__}",
@@ -84,3 +92,40 @@ def upload(client: "MlflowClient", folder: Path, *, run_id: str, experiment_id: 
     outputs = client.get_run(run_id).outputs
     if logged.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
         client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=step)])
+
+
+def load(found: "Found", model: "Model") -> "tuple[keras.Model, dict[str, Any]]":
+    """Returns a logged model and what `save` kept as its metadata.
+
+    Of MLflow's format the Keras file alone is opened, in Keras's safe mode; MLflow itself would unpickle what stands
+    beside it.
+
+    Raises:
+        TrackingError: its files are missing or damaged.
+    """
+    import keras
+    import mlflow.artifacts
+    import yaml
+
+    with tempfile.TemporaryDirectory(prefix="kerasdl-") as temporary:
+        with told(found.store):
+            try:
+                local = mlflow.artifacts.download_artifacts(
+                    artifact_uri=model.location, tracking_uri=found.store.uri, dst_path=temporary
+                )
+            except OSError as error:
+                raise _unusable(found, model, error) from error
+        folder = Path(local)
+        try:
+            description = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+            loaded = keras.models.load_model(folder / "data" / "model.keras", compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises almost anything for a damaged file
+            raise _unusable(found, model, error) from error
+    return loaded, description.get("metadata") or {}
+
+
+def _unusable(found: "Found", model: "Model", error: Exception) -> TrackingError:
+    return TrackingError(
+        f"the model of run {found.run.id} can't be used ({one_line(error)}). Its files are in {model.location}. "
+        "Restore them, or name another run."
+    )

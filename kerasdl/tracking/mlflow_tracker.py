@@ -159,7 +159,9 @@ class MlflowTracker:
         if self._recording and name not in self._recording.known.datasets:
             self._recording.append(entries.dataset(name, version, digest, source, context))
 
-    def model(self, model: "keras.Model", example: "np.ndarray", step: int) -> None:
+    def model(
+        self, model: "keras.Model", example: "np.ndarray", step: int, metadata: dict[str, Any] | None = None
+    ) -> None:
         """Keeps a trained model under the name "model", so that MLflow can load and serve it.
 
         Keras is not safe to use from two threads, so the model is saved before this returns; the worker uploads it.
@@ -169,9 +171,10 @@ class MlflowTracker:
             model: takes raw images, returns class probabilities, float [n, classes].
             example: uint8 images [n, H, W, C], n >= 1; the first one is kept as the input example.
             step: training steps that the model has behind it.
+            metadata: what else whoever loads it should know, e.g. the classes' names; what JSON holds.
         """
         if self._recording:
-            self._recording.model(int(step), lambda folder: logged_model.save(model, example, folder))
+            self._recording.model(int(step), lambda folder: logged_model.save(model, example, folder, metadata))
 
     def sync(self) -> None:
         """Returns when everything so far is on this machine's disk and would survive a loss of power.

@@ -52,7 +52,7 @@ class NoTracker:
     def dataset(self, *, name: str, version: str, digest: str, source: str, context: str) -> None:
         """Does nothing."""
 
-    def model(self, model: Any, example: Any, step: int) -> None:
+    def model(self, model: Any, example: Any, step: int, metadata: Any = None) -> None:
         """Does nothing."""
 
     def sync(self) -> None:

@@ -3,16 +3,15 @@
 What the runs say together is left to whoever asks. Nothing is written, and MLflow's objects stay in here.
 """
 
-import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.config.explain import did_you_mean
 from kerasdl.errors import TrackingError, UserError
-from kerasdl.tracking.failures import one_line
-from kerasdl.tracking.store import Store, import_mlflow, locate, require
+from kerasdl.tracking.failures import told
+from kerasdl.tracking.store import locate, require
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -72,7 +71,7 @@ class Reader:
     def __init__(self, config: Any):
         self._store = locate(config)
         require(self._store)
-        with _told(self._store):
+        with told(self._store):
             self._client: MlflowClient = self._store.connect()
 
     def sweep(self, name: str) -> Sweep:
@@ -82,7 +81,7 @@ class Reader:
             UserError: there is none; names those that there are.
             TrackingError: the store can't be read.
         """
-        with _told(self._store):
+        with told(self._store):
             parents = self._search(self._experiment_ids(), f"tags.`{KIND}` = 'sweep'")
             mine = [parent for parent in parents if parent.data.tags.get(SWEEP) == name]
             if not mine:
@@ -101,7 +100,7 @@ class Reader:
                 f"'{tags.get(DIRECTION, '')}' for '{tags.get(METRIC, '')}'. Correct these tags."
             )
         maximize = {metric: goal == "maximize" for metric, goal in zip(metrics, directions, strict=True)}
-        return Sweep(maximize, [_run(trial) for trial in trials], len(mine) - 1)
+        return Sweep(maximize, [as_run(trial) for trial in trials], len(mine) - 1)
 
     def experiment(self, name: str) -> list[Run]:
         """Returns the runs of an MLflow experiment, without the sweeps' own, which train nothing.
@@ -110,14 +109,14 @@ class Reader:
             UserError: there is no such experiment; names those that there are.
             TrackingError: the store can't be read.
         """
-        with _told(self._store):
+        with told(self._store):
             experiments = {experiment.name: experiment.experiment_id for experiment in self._experiments()}
             if name not in experiments:
                 raise UserError(
                     f"experiment: there is no experiment '{name}' in {self._store.describe()}."
                     f"{did_you_mean(name, experiments)}"
                 )
-            return [_run(run) for run in self._search([experiments[name]]) if run.data.tags.get(KIND) != "sweep"]
+            return [as_run(run) for run in self._search([experiments[name]]) if run.data.tags.get(KIND) != "sweep"]
 
     def runs(self, ids: Sequence[str]) -> list[Run]:
         """Returns runs by their ids, or unique beginnings of them; one that is named twice comes once.
@@ -126,7 +125,7 @@ class Reader:
             UserError: an id that no run or several runs have, or that is a sweep's.
             TrackingError: the store can't be read.
         """
-        with _told(self._store):
+        with told(self._store):
             experiments = self._experiment_ids()
             found = [self._find(text, experiments) for text in ids]
         return list({run.id: run for run in found}.values())
@@ -142,7 +141,7 @@ class Reader:
         """
         if "seconds" not in run.metrics:
             return None
-        with _told(self._store):
+        with told(self._store):
             return sum(point.value for point in self._client.get_metric_history(run.id, "seconds"))
 
     def _find(self, text: str, experiments: list[str]) -> Run:
@@ -159,7 +158,7 @@ class Reader:
         tags = exact[0].data.tags
         if tags.get(KIND) == "sweep":
             raise UserError(f"runs: '{text}' is a sweep. Type sweep={tags.get(SWEEP, 'NAME')} for its trials.")
-        return _run(exact[0])
+        return as_run(exact[0])
 
     def _experiments(self) -> list[Any]:
         return _pages(lambda token: self._client.search_experiments(max_results=_PAGE, page_token=token))
@@ -186,7 +185,8 @@ def _pages(ask: Any) -> list[Any]:
             return found
 
 
-def _run(run: Any) -> Run:
+def as_run(run: Any) -> Run:
+    """Returns what MLflow knows of a run, as plain values."""
     state = "PRUNED" if run.data.tags.get(STATE) == "PRUNED" else run.info.status
     ended = run.info.end_time or run.info.start_time
     return Run(run.info.run_id, state, ended, run.data.params, run.data.metrics, run.data.tags)
@@ -194,20 +194,3 @@ def _run(run: Any) -> Run:
 
 def _listed(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
-
-
-@contextlib.contextmanager
-def _told(store: Store) -> Iterator[None]:
-    """Turns what MLflow and its drivers raise into one line for the user."""
-    import_mlflow()
-    from mlflow.exceptions import MlflowException
-    from requests import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, RequestException, SQLAlchemyError) as error:
-        raise TrackingError(
-            f"{store.key} must be a store that MLflow can read ({one_line(error)}). Received: '{store.address}'. "
-            "Name another one."
-        ) from error

@@ -160,12 +160,13 @@ def require(store: Store) -> None:
 
 
 def import_mlflow():
-    """Imports MLflow (about 2 s) and returns it, quiet: no migration log, no printed addresses, no telemetry.
+    """Imports MLflow (about 2 s) and returns it, quiet: no migration log, no printed addresses, no bars, no telemetry.
 
     Whatever the user has set in the environment stands.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # MLflow would try for four minutes in one call, and create a run twice if the first answer was lost. The tracker
     # has a retry of its own, which looks before it creates and which the end of a run can cut.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

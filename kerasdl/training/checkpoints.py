@@ -155,6 +155,10 @@ class Checkpoints:
                     self._put_aside(path, "damaged")
         return None
 
+    def at(self, step: int) -> Snapshot:
+        """Returns the checkpoint of that step; raises as `read` does."""
+        return read(self._path(step))
+
     def discard(self, step: int) -> None:
         """Puts the checkpoint of that step aside, under a name by which it isn't found any more."""
         self._put_aside(self._path(step), "diverged")

@@ -1,0 +1,112 @@
+"""What a run that has ended keeps in MLflow, read and added to: files, pictures, tables, numbers.
+
+While a run is trained its journal is what counts (`kerasdl.tracking.recording`); here a command waits for each call,
+and says at once what MLflow didn't take.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasdl.errors import TrackingError
+from kerasdl.tracking import entries, limits
+from kerasdl.tracking.failures import told
+from kerasdl.tracking.store import Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+
+class Artifacts:
+    """One run's files and numbers. Every method raises TrackingError if the store can't do it.
+
+    Args:
+        store: has the run.
+        client: of that store.
+        run_id: MLflow's.
+    """
+
+    def __init__(self, store: Store, client: "MlflowClient", run_id: str):
+        self._store = store
+        self._client = client
+        self._run_id = run_id
+
+    def list(self) -> list[str]:
+        """Returns the paths of all files, sorted: `config.yaml`, `evaluate/test/classes.csv`, ..."""
+        with told(self._store):
+            return sorted(self._files(None))
+
+    def fetch(self, path: str, folder: Path) -> Path:
+        """Returns the file at `path`, brought into `folder` unless the store has it on this machine.
+
+        Raises:
+            TrackingError: the run has no such file.
+        """
+        try:
+            with told(self._store):
+                return Path(self._client.download_artifacts(self._run_id, path, str(folder)))
+        except OSError as error:
+            raise TrackingError(f"run {self._run_id} has no file {path} ({error.strerror or error}).") from error
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Adds metrics; one that the run has gets another value."""
+        from mlflow.entities import Metric
+
+        now = entries.now()
+        points = [Metric(name, float(value), now, step) for name, value in values.items()]
+        with told(self._store):
+            for some in limits.chunks(points, limits.MAX_METRICS):
+                self._client.log_batch(self._run_id, metrics=some)
+
+    def tags(self, values: Mapping[str, Any]) -> None:
+        """Sets tags."""
+        with told(self._store):
+            for name, value in values.items():
+                self._client.set_tag(self._run_id, name, limits.shorten(str(value), limits.MAX_TAG_LENGTH))
+
+    def text(self, text: str, path: str) -> None:
+        """Keeps a text as the file `path`, e.g. `evaluate/test/classes.csv`; one that is there is replaced."""
+        self._write(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+    def figure(self, figure: "Figure", path: str) -> None:
+        """Draws a figure and keeps it as the file `path`, e.g. `evaluate/test/reliability.png`."""
+        self._write(path, figure.savefig)
+
+    def file(self, source: Path, folder: str) -> None:
+        """Keeps a file in the artifact folder `folder`, or everything in a folder."""
+        with told(self._store):
+            if source.is_dir():
+                self._client.log_artifacts(self._run_id, str(source), folder)
+            else:
+                self._client.log_artifact(self._run_id, str(source), folder)
+
+    def _write(self, path: str, write: Callable[[Path], Any]) -> None:
+        folder, _, name = path.rpartition("/")
+        with tempfile.TemporaryDirectory(prefix="kerasdl-") as temporary:
+            file = Path(temporary) / name
+            write(file)
+            with told(self._store):
+                self._client.log_artifact(self._run_id, str(file), folder or None)
+
+    def _files(self, folder: str | None) -> Iterator[str]:
+        for found in self._client.list_artifacts(self._run_id, folder):
+            if found.is_dir:
+                yield from self._files(found.path)
+            else:
+                yield found.path
+
+
+class NoArtifacts:
+    """Takes results and keeps none: `log=false`."""
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None: ...
+
+    def tags(self, values: Mapping[str, Any]) -> None: ...
+
+    def text(self, text: str, path: str) -> None: ...
+
+    def figure(self, figure: "Figure", path: str) -> None: ...
+
+    def file(self, source: Path, folder: str) -> None: ...

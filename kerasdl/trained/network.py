@@ -1,0 +1,215 @@
+"""A trained network, by its run: what every command on a run and `kerasdl.load` begin with.
+
+    network = kerasdl.load("last")
+    network(images)  # uint8 (n, 28, 28, 1) in, class probabilities (n, 10) out
+
+Configuration, preprocessing and classes come from the run. Which run, is `kerasdl.tracking.lookup`; where its weights
+are from, `kerasdl.trained.restoring`; which other data fits, `kerasdl.trained.other_data`.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from kerasdl import console
+from kerasdl.commands import RUN_KEYS, Values
+from kerasdl.config.composition import place
+from kerasdl.config.schema import Paths
+from kerasdl.errors import UserError
+from kerasdl.tracking import lookup
+from kerasdl.tracking.artifacts import Artifacts, NoArtifacts
+from kerasdl.tracking.reading import Run
+from kerasdl.trained import restoring
+from kerasdl.trained.other_data import check_fits, with_data
+from kerasdl.training import runtime
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from kerasdl.data import Data, Split
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and what is known of its training.
+
+    Attributes:
+        id: MLflow's run id.
+        name: what MLflow shows for the run.
+        model: from raw images uint8 (n, height, width, channels) to class probabilities float32 (n, classes).
+        class_names: one name a class, in the order of the probabilities.
+        config: the run's configuration, resolved; where caches are is this machine's.
+        run: params, metrics and tags, as MLflow has them.
+        results: where to keep what a command finds out about it.
+        runtime: device, XLA, determinism.
+    """
+
+    id: str
+    name: str
+    model: "keras.Model"
+    class_names: tuple[str, ...]
+    config: DictConfig
+    run: Run
+    results: Artifacts | NoArtifacts
+    runtime: runtime.Runtime
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of an image."""
+        height, width, channels = self.model.input_shape[1:]
+        return height, width, channels
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        return self.run.params
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        return self.run.metrics
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        return self.run.tags
+
+    def __call__(self, images: "np.ndarray") -> "np.ndarray":
+        """Returns class probabilities.
+
+        Args:
+            images: uint8 (n, height, width, channels).
+
+        Raises:
+            UserError: another dtype or shape.
+        """
+        import numpy as np
+
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
+            raise UserError(
+                f"images must be uint8 (n, {', '.join(map(str, self.image_shape))}). Received: {images.dtype} "
+                f"{images.shape}. Files of any size and mode: network.predict('*.png')."
+            )
+        return self.model.predict(images, verbose=0)
+
+    def on_pixels(self, layers: Sequence[str] = ()) -> "keras.Model":
+        """Returns the network from float pixels to logits; see `kerasdl.models.pixels`."""
+        from kerasdl.models.pixels import on_pixels
+
+        return on_pixels(self.model, layers)
+
+    def data(self, overrides: Sequence[str] = ()) -> "Data":
+        """Returns the data that the run was trained on, or another.
+
+        Args:
+            overrides: as on the command line, e.g. `["data=emnist", "data.image_size=[28,28]"]`.
+
+        Raises:
+            ConfigError: an override that doesn't fit.
+            DataError: the data can't be had, or has other shapes or classes.
+        """
+        from kerasdl import data
+
+        config = with_data(self.config, overrides)
+        info = data.check(config.data)
+        check_fits(info, self.image_shape, self.class_names)
+        return data.load(config.data, config.seed, config.paths.cache_dir, console.say)
+
+
+@contextmanager
+def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
+    """Gives the network that the arguments of a command name (`kerasdl.commands.RUN_KEYS`).
+
+    Args:
+        values: of the command.
+        as_trained: on the device and number of threads of the training, so that its numbers come out to the bit.
+
+    Raises:
+        UserError: there is no such run, it has no model, or its model can't be used.
+    """
+    found = lookup.find(
+        place({key: values[key] for key in ("paths.output_dir", "tracking.uri") if values[key]}),
+        values["run"],
+        values["experiment"],
+        values["metric"],
+    )
+    config = restoring.configuration(found)
+    trainer = config.trainer.copy()
+    if not as_trained:
+        trainer.threads = None
+        trainer.device = "cpu" if trainer.device == "cpu" else "auto"
+    with runtime.precision_and_device(trainer, _threads(found) if as_trained else None) as settings:
+        if values["checkpoint"]:
+            model, names = restoring.from_checkpoint(found, config, values["paths.output_dir"], values["checkpoint"])
+        else:
+            model, names = restoring.from_model(found, config, values["paths.output_dir"])
+        results = found.artifacts if values["log"] else NoArtifacts()
+        yield Trained(found.run.id, found.name, model, names, config, found.run, results, settings)
+
+
+def load(
+    run: str = "last",
+    *,
+    output_dir: str | Path = Paths.output_dir,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    metric: str | None = None,
+    checkpoint: str | None = None,
+) -> Trained:
+    """Returns the trained network of a run.
+
+    Args:
+        run: an MLflow run id or a unique beginning of one, `last`, `best`, a sweep's name, or `models:/name@alias`.
+        output_dir: `paths.output_dir` of the training.
+        tracking_uri: `tracking.uri` of the training; default: the environment's MLFLOW_TRACKING_URI, else the database
+            in `output_dir`.
+        experiment: where `last` and `best` are looked for.
+        metric: what `best` goes by.
+        checkpoint: `last` or `best`, to take a checkpoint's weights.
+
+    Raises:
+        UserError: there is no such run, it has no model, or its model can't be used.
+    """
+    values = {key.name: key.default for key in RUN_KEYS} | {
+        "run": run,
+        "paths.output_dir": str(output_dir),
+        "tracking.uri": tracking_uri,
+        "experiment": experiment,
+        "metric": metric,
+        "checkpoint": checkpoint,
+        "log": False,
+    }
+    with opened(values) as network:
+        return network
+
+
+def examples(split: "Split", count: int | None = None) -> "tuple[np.ndarray, np.ndarray]":
+    """Returns the first examples of a split, in the order of its first epoch.
+
+    Args:
+        split: of `Trained.data`.
+        count: how many, at most; None: all.
+
+    Returns:
+        images uint8 (n, height, width, channels) and labels int64 (n,).
+    """
+    import numpy as np
+
+    size = min(count or split.size, split.size)
+    handle, images, labels = split.epoch(0), [], []
+    for step in range(-(-size // split.batch_size)):
+        some, theirs = split.batch(handle, step)
+        images.append(some.numpy())
+        labels.append(theirs.numpy())
+    return np.concatenate(images)[:size], np.concatenate(labels)[:size]
+
+
+def _threads(found: lookup.Found) -> int | None:
+    """Returns how many threads a run trained with, as its params say; None: as many as there are cores here."""
+    match = re.fullmatch(r"CPU, (\d+) threads", found.run.params.get("device", ""))
+    return int(match[1]) if match and int(match[1]) != os.cpu_count() else None
