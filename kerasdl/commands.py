@@ -8,6 +8,7 @@ its own business.
 """
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ def _number(kind: type, key: str, value: str, low: float, high: float | None) ->
         found = kind(value)
     except ValueError:
         found = None
-    if found is None or not low <= found <= (high if high is not None else float("inf")):
+    if found is None or not low <= found <= (math.inf if high is None else high) or math.isinf(found):
         what = "an integer" if kind is int else "a number"
         raise ConfigError(f"{key} must be {what} {wanted}. Received: '{value}'.")
     return found

@@ -106,6 +106,7 @@ def load(found: "Found", model: "Model") -> "tuple[keras.Model, dict[str, Any]]"
     import keras
     import mlflow.artifacts
     import yaml
+    from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory(prefix="kerasdl-") as temporary:
         with told(found.store):
@@ -113,7 +114,7 @@ def load(found: "Found", model: "Model") -> "tuple[keras.Model, dict[str, Any]]"
                 local = mlflow.artifacts.download_artifacts(
                     artifact_uri=model.location, tracking_uri=found.store.uri, dst_path=temporary
                 )
-            except OSError as error:
+            except (MlflowException, OSError) as error:
                 raise _unusable(found, model, error) from error
         folder = Path(local)
         try:

@@ -161,7 +161,7 @@ def test_a_place_without_runs_is_told(tmp_path):
 
 def test_a_store_that_mlflow_can_not_open_is_told_in_one_line(tmp_path):
     config = SimpleNamespace(paths=Paths(output_dir=str(tmp_path)), tracking=Tracking(uri="gopher://a:secret@b/c"))
-    with pytest.raises(TrackingError, match=r"tracking\.uri must be a store that MLflow can read") as caught:
+    with pytest.raises(TrackingError, match=r"tracking\.uri must be a store that MLflow can use") as caught:
         Reader(config)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)

@@ -1,0 +1,208 @@
+"""A network by its run: what `kerasdl.load` gives, and what it says if it can't."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kerasdl
+from kerasdl.errors import ConfigError, DataError, ResumeError, TrackingError, UserError
+from kerasdl.tracking.store import import_mlflow
+from kerasdl.trained import examples
+
+
+@pytest.fixture(scope="module")
+def network(trained_run):
+    return kerasdl.load(trained_run.id[:10], output_dir=trained_run.output_dir)
+
+
+@pytest.fixture(scope="module")
+def test_split(network):
+    return examples(network.data().test)
+
+
+@pytest.fixture
+def copied(trained_run, tmp_path):
+    """The run in a store that a test may damage: its folder, with the addresses in its database as they were."""
+    import sqlite3
+
+    output_dir = tmp_path / "mlruns"
+    shutil.copytree(trained_run.output_dir, output_dir)
+    with sqlite3.connect(output_dir / "mlflow.db") as database:
+        for table, column in (
+            ("experiments", "artifact_location"),
+            ("runs", "artifact_uri"),
+            ("logged_models", "artifact_location"),
+        ):
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
+                (str(trained_run.output_dir), str(output_dir)),
+            )
+    database.close()
+    return output_dir
+
+
+def model_files(output_dir):
+    return next(Path(output_dir).rglob("MLmodel")).parent
+
+
+def test_everything_comes_from_the_run(network, test_split, trained_run):
+    images, labels = test_split
+    assert network.id == trained_run.id
+    assert network.class_names == tuple("0123456789")
+    assert network.image_shape == (8, 8, 1)
+    probabilities = network(images)
+    assert (probabilities.shape, probabilities.dtype) == ((360, 10), np.float32)
+    accuracy = (probabilities.argmax(axis=1) == labels).mean()
+    assert accuracy == pytest.approx(network.metrics["test_accuracy"], abs=1e-9)
+    assert network.params["optimizer.learning_rate"]
+    assert len(network.tags["kerasdl.weights"]) == 16
+
+
+def test_pictures_of_another_kind_are_refused(network, test_split):
+    images, _ = test_split
+    for wrong in (images.astype(np.float32), images[0], images[:, :4]):
+        with pytest.raises(UserError, match=r"images must be uint8 \(n, 8, 8, 1\)\. Received: "):
+            network(wrong)
+
+
+def test_its_logits_on_pixels_give_the_same_probabilities_and_have_gradients(network, test_split):
+    import tensorflow as tf
+
+    images = tf.constant(test_split[0][:3], tf.float32)
+    logits, features = network.on_pixels(["conv2"])(images)
+    np.testing.assert_allclose(tf.nn.softmax(logits), network(test_split[0][:3]), atol=1e-6)
+    assert features.shape[-1] == 64
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        score = tf.reduce_sum(network.on_pixels()(images)[:, 0])
+    assert np.abs(tape.gradient(score, images)).sum() > 0
+    with pytest.raises(UserError, match="layer must be one of the network's. Received: 'conv3'. Did you mean"):
+        network.on_pixels(["conv3"])
+
+
+def test_checkpoints_of_the_end_are_the_model(trained_run, network, test_split, capsys):
+    for which in ("last", "best"):
+        loaded = kerasdl.load(trained_run.id, output_dir=trained_run.output_dir, checkpoint=which)
+        assert f"of the {which} checkpoint, at step" in capsys.readouterr().out
+        if which == "last":
+            np.testing.assert_array_equal(loaded(test_split[0]), network(test_split[0]))
+
+
+def test_other_data_has_to_fit(network):
+    assert network.data(["data.evaluation_batch_size=7"]).test.batch_size == 7
+    assert network.data(["data=digits", "data.batches=1"]).train.steps == 1
+    with pytest.raises(DataError, match=r"takes images of 8x8x1\. Received: digits with 9x9x1\. Resize"):
+        network.data(["data=digits", "data.image_size=[9,9]"])
+    for wrong, message in (
+        ("data.batch_siz=1", "batch_siz"),
+        ("data.batch_size=many", "could not be converted"),
+        ("data.batch_size=0", r"data\.batch_size must be >= 1"),
+        ("data=digit", "Did you mean 'digits'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            network.data([wrong])
+
+
+def test_classes_have_to_be_those_of_the_run(network):
+    from kerasdl.data import DataInfo
+    from kerasdl.trained.other_data import check_fits
+
+    info = DataInfo("clothes", "1.0.0", "", (8, 8, 1), ("shirt", "shoe"))
+    with pytest.raises(DataError, match=r"knows the classes 0, 1, 2, .*Received: clothes with shirt, shoe\."):
+        check_fits(info, network.image_shape, network.class_names)
+
+
+def test_the_first_examples_of_a_split(network):
+    split = network.data(["data.evaluation_batch_size=7"]).test
+    images, labels = examples(split, 10)
+    everything, all_labels = examples(split)
+    assert images.shape == (10, 8, 8, 1)
+    np.testing.assert_array_equal(images, everything[:10])
+    np.testing.assert_array_equal(labels, all_labels[:10])
+    assert len(everything) == split.size == 360
+
+
+def test_a_run_that_never_finished_says_how_far_it_got_and_offers_its_checkpoint(copied, trained_run):
+    client = import_mlflow().MlflowClient(f"sqlite:///{copied}/mlflow.db")
+    import sqlite3
+
+    with sqlite3.connect(copied / "mlflow.db") as database:
+        database.execute("DELETE FROM inputs WHERE destination_type = 'MODEL_OUTPUT'")
+    database.close()
+    client.set_terminated(trained_run.id, "KILLED")
+    with pytest.raises(TrackingError) as caught:
+        kerasdl.load("last", output_dir=copied)
+    message = str(caught.value)
+    assert "never finished: it is KILLED, after 2 of 2 epochs." in message
+    assert f"python -m kerasdl.train resume={trained_run.id[:8]} paths.output_dir={copied}" in message
+    assert "add checkpoint=last" in message
+    assert kerasdl.load("last", output_dir=copied, checkpoint="last").image_shape == (8, 8, 1)
+    shutil.rmtree(copied / "runs")
+    with pytest.raises(TrackingError, match="There is no checkpoint of it in"):
+        kerasdl.load("last", output_dir=copied)
+    with pytest.raises(ResumeError, match="there is no run"):
+        kerasdl.load("last", output_dir=copied, checkpoint="last")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: shutil.rmtree(folder),
+        lambda folder: (folder / "MLmodel").write_text("{"),
+        lambda folder: (folder / "data" / "model.keras").unlink(),
+        lambda folder: (folder / "data" / "model.keras").write_bytes(b"PK nothing"),
+        lambda folder: (folder / "data" / "model.keras").write_bytes(
+            (folder / "data" / "model.keras").read_bytes()[:-5000]
+        ),
+    ],
+    ids=["no folder", "MLmodel damaged", "no model file", "another file", "cut off"],
+)
+def test_a_model_that_is_missing_or_damaged_is_one_line(copied, damage):
+    damage(model_files(copied))
+    with pytest.raises(
+        TrackingError, match=r"the model of run [0-9a-f]{32} can't be used \(.*Its files are in "
+    ) as caught:
+        kerasdl.load("last", output_dir=copied)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_configuration_is_one_line(copied):
+    path = next(copied.rglob("config.yaml"))
+    for text, message in (("a: [", "can't be read"), ("a: 1", "must be one of kerasdl's")):
+        path.write_text(text)
+        with pytest.raises(TrackingError, match=message):
+            kerasdl.load("last", output_dir=copied)
+
+
+def test_code_in_a_model_file_is_not_executed(copied, tmp_path):
+    import keras
+
+    made = tmp_path / "executed"
+    image = keras.Input((8, 8, 1), dtype="uint8")
+    path = str(made)
+    spy = keras.layers.Lambda(lambda x: (open(path, "w").close(), x)[1], output_shape=(8, 8, 1))
+    model = keras.Model(image, keras.layers.Softmax(name="probabilities")(keras.layers.Flatten()(spy(image))))
+    made.unlink(missing_ok=True)
+    model.save(model_files(copied) / "data" / "model.keras")
+    (model_files(copied) / "data" / "custom_objects.cloudpickle").write_bytes(b"\x80 would be unpickled by MLflow")
+    with pytest.raises(TrackingError, match="can't be used"):
+        kerasdl.load("last", output_dir=copied)
+    assert not made.exists()
+
+
+def test_a_command_needs_the_tracking_address_only(trained_run, tmp_path):
+    """In another process and directory, without the folder of runs."""
+    program = (
+        "import kerasdl, sys; network = kerasdl.load(sys.argv[1], tracking_uri=sys.argv[2]);"
+        "print(network.id, network.class_names[3])"
+    )
+    uri = f"sqlite:///{trained_run.output_dir}/mlflow.db"
+    done = subprocess.run(
+        [sys.executable, "-c", program, trained_run.id[:12], uri], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [trained_run.id, "3"], done.stderr
+    assert list(tmp_path.iterdir()) == []
