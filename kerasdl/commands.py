@@ -144,7 +144,7 @@ def command(
     run: Callable[[Values], int | None],
     *,
     takes_data: bool = False,
-) -> Callable[[list[str] | None], None]:
+) -> Callable[..., None]:
     """Returns the `main` of an entry point whose work is `run(values)`, which returns an exit code or None for 0.
 
     `main(arguments=None)` parses `sys.argv[1:]` by default. Exit codes: 0 done; 2 a mistyped argument; 1 any other

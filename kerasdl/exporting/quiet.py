@@ -1,0 +1,36 @@
+"""The converters' chatter kept off the user's terminal, and shown if one of them fails.
+
+TensorFlow's, MLIR's and LiteRT's native code writes straight to file descriptor 2, whatever the log level.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Puts aside what is written to standard error in the block, unless TF_CPP_MIN_LOG_LEVEL=0.
+
+    If the block fails, it is written after all. An interrupt is no failure.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            sys.stderr.flush()
+            aside.seek(0)
+            os.write(terminal, aside.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
