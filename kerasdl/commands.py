@@ -247,7 +247,7 @@ def _parser(
     lines = [_help(key) for key in keys]
     if takes_data:
         lines.append(_line("data=NAME", "another data set of conf/data; data.KEY=VALUE changes a key of it"))
-    parser.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="\n".join(lines))
+    parser.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="\n".join(lines).replace("%", "%%"))
     return parser
 
 

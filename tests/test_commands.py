@@ -25,7 +25,7 @@ KEYS = (
     Key("method", "how", "saliency", choice("saliency", "gradcam")),
     Key("formats", "which", ("a",), choices("a", "b")),
     Key("steps", "how many", 20, integer(1, 100)),
-    Key("share", "how much", 0.5, number(0.0, 1.0)),
+    Key("share", "how much, up to 100 %", 0.5, number(0.0, 1.0)),
     Key("epsilons", "how far", (0.1, 0.2), numbers(0.0)),
     Key("layers", "where", None, names),
     Key("invert", "turn it round", False, boolean),

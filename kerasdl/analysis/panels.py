@@ -1,0 +1,78 @@
+"""Pictures made of small pictures: panels that lie on whole pixels of the figure, so that enlarged images stay crisp.
+
+Matplotlib's own layouts place axes anywhere, and an image of 28 pixels on 172.3 gets columns of unequal width.
+"""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+DPI = 100
+FONT_SIZE = 9.0  # points
+CHARACTER = 6.6  # pixels that a character of that size needs, on average
+LINE = 17  # pixels from line to line
+
+
+def canvas(width: int, height: int) -> Figure:
+    """Returns an empty white figure of so many pixels."""
+    return Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+
+
+def panel(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
+    """Returns axes without frame or ticks; in pixels, counted from the figure's upper left corner."""
+    full_width, full_height = (figure.get_size_inches() * DPI).round()
+    box = (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
+    axes = figure.add_axes(box)
+    axes.axis("off")
+    return axes
+
+
+def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
+    """Writes a line of text in a row of `LINE` pixels that begins at `top`; `left`, or what `ha` says, is in pixels."""
+    full_width, full_height = (figure.get_size_inches() * DPI).round()
+    defaults = {"fontsize": FONT_SIZE, "va": "baseline"}
+    figure.text(left / full_width, 1 - (top + 0.75 * LINE) / full_height, text, **(defaults | style))
+
+
+def enlargement(shape: tuple[int, ...], side: int) -> int:
+    """Returns how many times an image (h, w, ...) is to be enlarged for its longer side to come to `side` pixels.
+
+    Of an image that is larger than that, the answer is 1: it is drawn as it is.
+    """
+    return max(1, round(side / max(shape[:2])))
+
+
+def show_image(axes: Axes, image: np.ndarray) -> None:
+    """Shows uint8 (h, w, 1 or 3), or float in 0..1, each pixel as a square."""
+    axes.imshow(np.broadcast_to(image, (*image.shape[:2], 3)), interpolation="nearest", aspect="auto")
+
+
+def mosaic(pictures: np.ndarray, columns: int, scale: int, gap: int) -> np.ndarray:
+    """Returns one picture of many, row by row on white. A panel for each of them would take seconds to draw.
+
+    Args:
+        pictures: colours in 0..1, float (n, h, w, 3).
+        columns: pictures in a row.
+        scale: by how much each is enlarged.
+        gap: pixels between two.
+
+    Returns:
+        float32 (H, W, 3).
+    """
+    count, height, width, _ = pictures.shape
+    tall, wide = height * scale + gap, width * scale + gap
+    rows = -(-count // columns)
+    found = np.ones((rows * tall - gap, columns * wide - gap, 3), "float32")
+    for number, picture in enumerate(pictures):
+        top, left = number // columns * tall, number % columns * wide
+        enlarged = np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
+        found[top : top + tall - gap, left : left + wide - gap] = enlarged
+    return found
+
+
+def fitted(text: str, width: float, font_size: float = FONT_SIZE) -> str:
+    """Returns the text, or its beginning and an ellipsis where it is too long for so many pixels."""
+    most = max(4, int(width / (CHARACTER * font_size / FONT_SIZE)))
+    return text if len(text) <= most else text[: most - 1] + "…"
