@@ -11,6 +11,9 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
+_UMASK = os.umask(0o077)  # can only be read by setting it
+os.umask(_UMASK)
+
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
@@ -18,6 +21,8 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "w+b") as file:
+            if hasattr(os, "fchmod"):  # mkstemp's files are for their owner's eyes only, whatever the user's habits
+                os.fchmod(descriptor, 0o666 & ~_UMASK)
             yield file
             file.flush()
             os.fsync(file.fileno())
