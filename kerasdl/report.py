@@ -1,8 +1,8 @@
-"""`python -m kerasdl.report sweep=<name>`: what runs say together, a row a configuration with its mean over seeds.
+"""`python -m kerasdl.report run=<id>`: one run's page; `sweep=<name>`: what runs say together.
 
-For a sweep, an MLflow experiment or single runs; as text, or as a CSV, Markdown, text or picture file. It reads MLflow
-and nothing else: how, is `kerasdl.tracking.reading`; what is counted, `kerasdl.analysis.seeds`; how it looks,
-`kerasdl.analysis.seed_tables`.
+The page is `kerasdl.reporting`. The table has a row a configuration with its mean over seeds, for a sweep, an MLflow
+experiment or several runs; as text, or as a CSV, Markdown, text or picture file. It reads MLflow and nothing else: how,
+is `kerasdl.tracking.reading`; what is counted, `kerasdl.analysis.seeds`; how it looks, `kerasdl.analysis.seed_tables`.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from kerasdl.config.composition import key_values, place
 from kerasdl.config.explain import did_you_mean
+from kerasdl.config.metrics import PREFERRED, is_cost
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ConfigError, UserError
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 SOURCES = ("sweep", "experiment", "runs")
 KEYS = (*SOURCES, "metric", "output", "compare", "paths.output_dir", "tracking.uri")
 SUFFIXES = (".csv", ".md", ".png", ".txt")
-# Without a sweep's own: what a choice is made by, before what is looked at once.
-PREFERRED_METRICS = ("val_accuracy", "test_accuracy", "val_loss", "test_loss", "accuracy", "loss")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,6 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
     """
     options = _parser().parse_args(arguments)
     try:
+        if any(argument.startswith("run=") for argument in options.arguments):
+            from kerasdl.reporting.command import report_run
+
+            report_run(options.arguments)
+            return
         values = key_values(options.arguments, KEYS)
         outputs = _outputs(options.arguments)
         source = _source(values)
@@ -64,7 +68,7 @@ def _report(values: Mapping[str, str], source: str, pair: tuple[int, int] | None
     from kerasdl.analysis.seeds import tabulate
 
     metric = _metric(values.get("metric"), list(objectives), runs)
-    maximize = objectives.get(metric, not metric.endswith(("loss", "seconds")))
+    maximize = objectives.get(metric, not is_cost(metric))
     table = tabulate(runs, metric, maximize, reader.training_seconds)
     subject = "runs" if source == "runs" else f"{source} {values[source]}"
     return Report(subject, table, notes, _comparison(table, pair) if pair else None)
@@ -96,7 +100,7 @@ def _metric(asked: str | None, objectives: Sequence[str], runs: "Sequence[Run]")
         )
     counts = Counter(name for run in finished for name in run.metrics)
     known = [name for name in counts if not name.startswith(("system/", "interval/"))]
-    candidates = [asked] if asked else objectives[:1] or [name for name in PREFERRED_METRICS if name in counts]
+    candidates = [asked] if asked else objectives[:1] or [name for name in PREFERRED if name in counts]
     if not candidates or candidates[0] not in counts:
         hint = did_you_mean(candidates[0], known) if candidates else f" Known: {', '.join(sorted(known)) or 'none'}."
         wanted = f"Received: '{candidates[0]}'." if candidates else "Name one."
@@ -125,7 +129,9 @@ def _source(values: Mapping[str, str]) -> str:
     given = [key for key in SOURCES if key in values]
     if len(given) != 1:
         received = " ".join(f"{key}={values[key]}" for key in given) or "none of them"
-        raise ConfigError(f"one of sweep=NAME, experiment=NAME and runs=ID,ID must be given. Received: {received}.")
+        raise ConfigError(
+            f"one of run=ID, sweep=NAME, experiment=NAME and runs=ID,ID must be given. Received: {received}."
+        )
     return given[0]
 
 
@@ -192,8 +198,12 @@ def _print(report: "Report") -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kerasdl-report",
-        description="Shows what runs say together: a row for each configuration, with its mean over seeds.",
-        epilog="Example: python -m kerasdl.report sweep=lr compare=1,2 output=lr.md,lr.png",
+        description=(
+            "Writes a run's page (run=), or shows what runs say together: a row for each configuration, with its mean "
+            "over seeds."
+        ),
+        epilog="Examples: python -m kerasdl.report run=last\n"
+        "          python -m kerasdl.report sweep=lr compare=1,2 output=lr.md,lr.png",
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument(
@@ -201,14 +211,20 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         metavar="KEY=VALUE",
         help=f"""which runs, one of:
+  run=ID                 one run: an MLflow run id or a unique beginning of one, last, best (of experiment=, by
+                         metric=), a sweep's or a run's name, or models:/NAME@ALIAS; one HTML file with all that
+                         MLflow has of it, which needs no network
   sweep=NAME             the newest sweep of this name
   experiment=NAME        an MLflow experiment (tracking.experiment in training)
   runs=ID,ID,...         MLflow's run ids, or unique beginnings of them
 and, if wanted:
   metric=NAME            default: the sweep's own, else the first that most runs have of
-                         {", ".join(PREFERRED_METRICS)}
+                         {", ".join(PREFERRED)}
   compare=1,2            compares two rows of the table, over the seeds that both have
   output=FILE            {", ".join(SUFFIXES)}; several with commas; default: the terminal
+                         with run=, .html; default: report-<first 8 of the run id>.html
+  overwrite=true         with run=: replaces a file that is there
+  log=false              with run=: doesn't keep the page with the run in MLflow, as report/report.html
   paths.output_dir=DIR   as given to training (default {Paths.output_dir})
   tracking.uri=URI       as given to training (default: the environment's MLFLOW_TRACKING_URI,
                          else the database in paths.output_dir)""",

@@ -186,8 +186,13 @@ def test_a_file_that_can_not_be_written_stays_as_it_was(reported, store, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "one of sweep=NAME, experiment=NAME and runs=ID,ID must be given. Received: none of them."),
-        (["sweep=lr", "runs=a"], "one of sweep=NAME"),
+        ([], "one of run=ID, sweep=NAME, experiment=NAME and runs=ID,ID must be given. Received: none of them."),
+        (["sweep=lr", "runs=a"], "one of run=ID, sweep=NAME"),
+        (["run=a", "sweep=lr"], "run=... makes the page of one run. Received also: sweep=lr."),
+        (["run=a", "compare=1,2"], "run=... makes the page of one run."),
+        (["run=a", "output=page.md"], "output must end with .html where run= is given. Received: 'page.md'."),
+        (["run=a", "checkpoint=last"], "checkpoint: there is no such key."),
+        (["run=a", "log=no"], "log must be true or false."),
         (["sweeps=lr"], "arguments must be sweep=VALUE or"),
         (["sweep=lr", "compare=1"], "compare must be the numbers of two rows"),
         (["sweep=lr", "compare=1,1"], "compare must be the numbers of two rows"),
@@ -213,6 +218,8 @@ def test_a_directory_is_no_output(fails, tmp_path):
         (["sweep=rl"], "there is no sweep 'rl'"),
         (["experiment=kersadl"], "Did you mean 'kerasdl'?"),
         (["runs=zzzz"], "there is no run 'zzzz'"),
+        (["run=zzzz"], "there is no run 'zzzz'"),
+        (["run=zzzz", "output=none/page.html"], "output must be in a directory that exists."),
         (["sweep=begun"], "no run is finished yet: 1 found (RUNNING)."),
         (["experiment=empty"], "no run is finished yet: none found."),
         (["sweep=lr", "metric=val_acuracy"], "Received: 'val_acuracy'. Did you mean 'val_accuracy'?"),
@@ -258,11 +265,20 @@ def test_help_is_quick_and_imports_nothing_heavy():
     assert done.stdout.endswith("set()\n")
 
 
-def test_a_report_imports_no_tensorflow(store):
-    code = "import sys; from kerasdl import report; report.main(sys.argv[1:]); assert 'tensorflow' not in sys.modules"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "sweep=lr", f"paths.output_dir={store[0]}"], capture_output=True, text=True
+def test_a_report_imports_no_tensorflow(store, tmp_path):
+    directory, ids = store
+    page = tmp_path / "run.html"
+    code = (
+        "import sys; from kerasdl import register, report; import kerasdl.tracking.registry\n"
+        "report.main([sys.argv[1], sys.argv[-1]])\n"
+        "report.main(sys.argv[2:])\n"
+        "assert 'tensorflow' not in sys.modules"
     )
+    of_run = [f"run={ids[0]}", f"output={page}", "log=false", f"paths.output_dir={directory}"]
+    done = subprocess.run([sys.executable, "-c", code, "sweep=lr", *of_run], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert done.stdout.startswith("sweep lr")
+    assert done.stdout.endswith(f"wrote {page}\n")
+    assert ids[0] in page.read_text(encoding="utf-8")
+    assert not list(directory.rglob("report.html"))

@@ -1,9 +1,68 @@
-"""The best model of many runs, under a name that stays: `models:/<name>@best` in MLflow's model registry."""
+"""Models under names that stay, in MLflow's model registry: `models:/<name>@best`, `models:/<name>@champion`.
 
-from kerasdl.errors import TrackingError
-from kerasdl.tracking.store import Store
+A sweep gives its best model a name whatever had it before; a person's champion is replaced by a worse one only when
+told. Both go the same way. In a sqlite file the look at what is there and the change of it are one step, by a lock
+between processes. Another store has no such lock: of two that register there at the same moment both get their version,
+and the alias is the last one's.
+"""
 
-ALIAS = "best"
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kerasdl.config.explain import did_you_mean
+from kerasdl.config.metrics import PREFERRED, is_cost
+from kerasdl.errors import TrackingError, UserError
+from kerasdl.tracking.failures import one_line
+from kerasdl.tracking.lookup import Found, require_model
+from kerasdl.tracking.store import Store, import_mlflow
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+BEST = "best"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has an alias.
+
+    Attributes:
+        version: of the registered model.
+        run_id: the run that the version is from; "" if none is known.
+        source: where the model's files are.
+        metrics: of that run; None if the run is deleted.
+        data: the name of the data set that it was trained on; "" if it doesn't say.
+    """
+
+    version: str
+    run_id: str
+    source: str
+    metrics: Mapping[str, float] | None
+    data: str
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What `register` has done.
+
+    Attributes:
+        address: `models:/<name>@<alias>`.
+        version: of the registered model, which has the alias now.
+        metric: what the run was compared by; None if there was nothing to compare, and it has none of `PREFERRED`.
+        value: of the run.
+        before: who had the alias; None if nobody.
+        is_new: whether anything has changed.
+    """
+
+    address: str
+    version: str
+    metric: str | None
+    value: float | None
+    before: Holder | None
+    is_new: bool
 
 
 def register_best(store: Store, name: str, run_id: str) -> str | None:
@@ -23,24 +82,133 @@ def register_best(store: Store, name: str, run_id: str) -> str | None:
         TrackingError: MLflow can't do it; says why.
     """
     client = store.connect()
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with _told(run_id, name):
         outputs = client.get_run(run_id).outputs
         models = sorted(outputs.model_outputs, key=lambda output: output.step) if outputs else []
         if not models:
             return None
-        # The place itself: an address such as models:/<id> MLflow would look up in the environment's store.
         source = client.get_logged_model(models[-1].model_id).artifact_location
-        try:
-            client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        versions = client.search_model_versions(f"name = '{name}'")
-        known = [version for version in versions if version.run_id == run_id and version.source == source]
-        version = known[0] if known else client.create_model_version(name, source, run_id, model_id=models[-1].model_id)
-        client.set_registered_model_alias(name, ALIAS, version.version)
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"the model of run {run_id} couldn't be registered as {name}: {error}") from error
-    return f"models:/{name}@{ALIAS}"
+        with store.lock():
+            return _name(client, name, BEST, run_id, source)[0]
+
+
+def register(found: Found, name: str, alias: str, metric: str | None = None, force: bool = False) -> Registration:
+    """Gives a run's model an alias of the registered model `name`, unless who has it is better.
+
+    May be repeated: a model that has the alias keeps it, and nothing is changed.
+
+    Args:
+        found: the run.
+        name: of the registered model, made if there is none.
+        alias: e.g. `champion`.
+        metric: what they are compared by; default: the first of `PREFERRED` that both runs have.
+        force: gives it the alias whatever it is compared with.
+
+    Raises:
+        UserError: the run has no such metric, is worse than the one who has the alias, or can't be compared with it.
+        TrackingError: the run has no model, or MLflow can't do it.
+    """
+    model = require_model(found, lambda: "Name another run, or train one that keeps its model.")
+    run = found.run
+    if metric and metric not in run.metrics:
+        raise UserError(
+            f"metric must be one that run {run.id} has. Received: '{metric}'.{did_you_mean(metric, run.metrics)}"
+        )
+    with _told(run.id, name), found.store.lock():
+        before = _holder(found.client, name, alias)
+        metric = metric or _common_metric(run.metrics, before)
+        value = None if metric is None else run.metrics[metric]
+        if before and (before.run_id, before.source) == (run.id, model.location):
+            return Registration(f"models:/{name}@{alias}", before.version, metric, value, before, False)
+        if before and not force and (refusal := _refusal(run.metrics, metric, before)):
+            raise UserError(
+                f"models:/{name}@{alias} stays version {before.version}, of run {before.run_id or '(unknown)'}: "
+                f"{refusal} To replace it all the same add force=true."
+            )
+        address, version = _name(found.client, name, alias, run.id, model.location)
+    return Registration(address, version, metric, value, before, True)
+
+
+def _refusal(metrics: Mapping[str, float], metric: str | None, before: Holder) -> str | None:
+    """Returns why a run with these metrics doesn't replace the one before; None if it does."""
+    if before.metrics is None:
+        return "that run is deleted, so that nothing says which one is better."
+    if metric is None:
+        return f"the two runs have none of {', '.join(PREFERRED)} in common. Name another one with metric=."
+    if metric not in before.metrics:
+        return f"that run has no {metric} to compare with. Name another one with metric=."
+    value, old = metrics[metric], before.metrics[metric]
+    if math.isnan(value) or (value > old if is_cost(metric) else value < old):
+        return f"its {metric} is {old:.6g}, and the new run's {value:.6g} is worse."
+    return None
+
+
+def _common_metric(metrics: Mapping[str, float], before: Holder | None) -> str | None:
+    others = before.metrics if before and before.metrics is not None else metrics
+    return next((name for name in PREFERRED if name in metrics and name in others), None)
+
+
+def _holder(client: "MlflowClient", name: str, alias: str) -> Holder | None:
+    model = _or_none(client.get_registered_model, name)
+    number = model.aliases.get(alias) if model else None
+    if number is None:
+        return None
+    version = client.get_model_version(name, number)
+    source = version.source or ""
+    run = _or_none(client.get_run, version.run_id) if version.run_id else None
+    if run is None or run.info.lifecycle_stage == "deleted":
+        return Holder(str(number), version.run_id or "", source, None, "")
+    data = run.data.params.get("data.name", "")
+    return Holder(str(number), run.info.run_id, source, dict(run.data.metrics), data)
+
+
+def _name(client: "MlflowClient", name: str, alias: str, run_id: str, source: str) -> tuple[str, str]:
+    """Gives a model the alias; returns its address and version. One that is registered isn't registered again."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    versions = client.search_model_versions(f"name = '{name}'")
+    known = [version for version in versions if (version.run_id, version.source) == (run_id, source)]
+    if known:
+        version = known[0]
+    else:
+        # The place itself: an address such as models:/<id> MLflow would look up in the environment's store.
+        version = client.create_model_version(name, source, run_id, model_id=_model_id(client, run_id, source))
+    client.set_registered_model_alias(name, alias, version.version)
+    return f"models:/{name}@{alias}", str(version.version)
+
+
+def _model_id(client: "MlflowClient", run_id: str, source: str) -> str | None:
+    """Returns the id of the model that a run has logged at this place."""
+    outputs = client.get_run(run_id).outputs
+    ids = [output.model_id for output in (outputs.model_outputs if outputs else [])]
+    return next((id for id in ids if client.get_logged_model(id).artifact_location == source), None)
+
+
+def _or_none(ask: Any, key: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return ask(key)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+@contextlib.contextmanager
+def _told(run_id: str, name: str) -> Iterator[None]:
+    """Inside the block, what MLflow and its drivers raise becomes one line for the user."""
+    import_mlflow()
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        raise TrackingError(f"the model of run {run_id} couldn't be registered as {name}: {one_line(error)}") from error

@@ -1,6 +1,8 @@
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -8,8 +10,10 @@ import urllib.request
 import keras
 import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
-from kerasdl import tracking
+from kerasdl import register, tracking
 
 PREDICT = """
 import sys
@@ -23,7 +27,16 @@ np.save(sys.argv[4], model.predict(np.load(sys.argv[3])))
 
 
 @pytest.fixture(scope="module")
-def logged(make_config, store_dir, new_folder):
+def pixels(tmp_path_factory):
+    """Five written digits as a program reads them from PNG files, uint8 [5, 8, 8, 1]."""
+    folder = tmp_path_factory.mktemp("digits")
+    for number, digit in enumerate(load_digits().images[:5]):
+        Image.fromarray((digit * 255 / 16).astype(np.uint8)).save(folder / f"{number}.png")
+    return np.stack([np.asarray(Image.open(folder / f"{number}.png"))[..., None] for number in range(5)])
+
+
+@pytest.fixture(scope="module")
+def logged(make_config, store_dir, new_folder, pixels):
     """A run with a model in it: (uri, run id, images, the probabilities that the model gave here)."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -35,13 +48,12 @@ def logged(make_config, store_dir, new_folder):
             keras.layers.Dense(3, activation="softmax"),
         ]
     )
-    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
     config = make_config(store_dir, experiment="models")
     tracker = tracking.create(config)
     tracker.start(new_folder(config), config_yaml="", params={}, tags={})
-    tracker.model(model, images, step=40)
+    tracker.model(model, pixels, step=40)
     tracker.finish("FINISHED")
-    return tracking.locate(config).uri, tracker.run_id, images, model.predict(images, verbose=0)
+    return tracking.locate(config).uri, tracker.run_id, pixels, model.predict(pixels, verbose=0)
 
 
 def test_a_fresh_process_predicts_from_raw_images(logged, tmp_path):
@@ -79,18 +91,23 @@ def test_the_model_says_what_it_takes_gives_and_needs(logged):
     assert np.array(example["inputs"]).shape == (1, 8, 8, 1)
 
 
-def test_mlflow_serves_the_model(logged, tmp_path, free_port, wait_for):
-    uri, run_id, images, expected = logged
+def test_mlflow_serves_the_registered_model_on_this_machine_only(
+    logged, store_dir, tmp_path, free_port, wait_for, capsys
+):
+    _, run_id, images, expected = logged
+    register.main([f"run={run_id}", "name=served", "alias=champion", f"paths.output_dir={store_dir}"])
+    command = re.search(r"^serve +(.*)$", capsys.readouterr().out, re.MULTILINE)[1]
+    assert "models:/served@champion" in command
+    assert command.endswith("-p 5001")
     log = tmp_path / "serve.log"
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"runs:/{run_id}/model"]
-    options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(free_port)]
-    # MLflow calls uvicorn by its name, as in an activated environment.
+    # MLflow is called by its name, and calls uvicorn so, as in an activated environment.
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
-    env = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
+    env = {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     with open(log, "wb") as out:
         process = subprocess.Popen(
-            [*command, *options], env=os.environ | env, stdout=out, stderr=out, start_new_session=True
-        )
+            command.replace("-p 5001", f"-p {free_port}"), shell=True, env=os.environ | env,
+            stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
     try:
         wait_for(f"http://127.0.0.1:{free_port}/ping", process, log)
         body = json.dumps({"inputs": images.tolist()}).encode()
@@ -99,6 +116,9 @@ def test_mlflow_serves_the_model(logged, tmp_path, free_port, wait_for):
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             np.testing.assert_allclose(json.load(response)["predictions"], expected, atol=1e-5)
+        # An address of this machine that only a server on all addresses answers.
+        with pytest.raises(OSError, match="refused|unreachable|assign"):
+            socket.create_connection(("127.0.0.2", free_port), timeout=5)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)  # the server with the workers it started

@@ -1,11 +1,14 @@
-"""The best model of many runs, under a name that stays."""
+"""Models under names that stay: a sweep's best, and a champion that is only replaced by a better one."""
+
+import threading
 
 import pytest
 from mlflow.entities import LoggedModelOutput
 
 from kerasdl import tracking
-from kerasdl.errors import TrackingError
-from kerasdl.tracking.registry import register_best
+from kerasdl.errors import TrackingError, UserError
+from kerasdl.tracking import lookup
+from kerasdl.tracking.registry import register, register_best
 from kerasdl.tracking.store import experiment_id
 
 
@@ -23,9 +26,11 @@ def client(store):
 def run(client, config, store):
     """Makes a run that logged models at given steps; returns the run's id and the models' places."""
 
-    def make(*steps):
+    def make(*steps, **metrics):
         experiment = experiment_id(client, config.tracking.experiment, store)
         run_id = client.create_run(experiment).info.run_id
+        for name, value in metrics.items():
+            client.log_metric(run_id, name, value)
         places = []
         for step in steps:
             model = client.create_logged_model(experiment, name="model", source_run_id=run_id)
@@ -92,3 +97,106 @@ def test_a_run_that_is_not_there_is_told_in_one_line(store, client):
     ) as caught:
         register_best(store, "learning_rate-7", "no-such")
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def champion(config, run):
+    """Registers a new run, or the one that is named, as champion; returns (the run's id, what was done)."""
+
+    def champion(name, run_id=None, metric=None, force=False, **metrics):
+        run_id = run_id or run(40, **metrics)[0]
+        return run_id, register(lookup.find(config, run_id), name, "champion", metric, force)
+
+    return champion
+
+
+def test_a_better_or_equal_run_replaces_the_champion(champion, client):
+    first, done = champion("c1", val_accuracy=0.9, val_loss=0.1)
+    assert (done.address, done.version, done.before, done.is_new) == ("models:/c1@champion", "1", None, True)
+    second, done = champion("c1", val_accuracy=0.9, val_loss=0.5)
+    assert (done.version, done.metric, done.value, done.before.run_id) == ("2", "val_accuracy", 0.9, first)
+    assert dict(done.before.metrics) == {"val_accuracy": 0.9, "val_loss": 0.1}
+    assert client.get_model_version_by_alias("c1", "champion").run_id == second
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "metric"),
+    [
+        ("w1", {"val_accuracy": 0.9, "val_loss": 0.5}, {"val_accuracy": 0.8, "val_loss": 0.1}, "val_accuracy"),
+        ("w2", {"val_accuracy": 0.9, "test_loss": 0.5}, {"test_loss": 0.6}, "test_loss"),
+        ("w3", {"loss": 0.5}, {"loss": float("nan")}, "loss"),
+    ],
+)
+def test_a_worse_run_does_not_replace_the_champion_unless_told(champion, client, name, old, new, metric):
+    first, _ = champion(name, **old)
+    with pytest.raises(UserError, match=f"stays version 1, of run {first}: its {metric} is .* worse.*force=true"):
+        champion(name, **new)
+    assert len(client.search_model_versions(f"name = '{name}'")) == 1
+    second, done = champion(name, force=True, **new)
+    assert (done.version, done.metric) == ("2", metric)
+    assert client.get_model_version_by_alias(name, "champion").run_id == second
+
+
+def test_a_metric_that_is_named_decides(champion):
+    champion("m1", val_accuracy=0.9, val_loss=0.5, robust=0.1)
+    _, done = champion("m1", val_accuracy=0.8, val_loss=0.4, metric="val_loss")
+    assert (done.metric, done.value) == ("val_loss", 0.4)
+    with pytest.raises(UserError, match=r"^metric must be one that run \w+ has. Received: 'val_los'. Did you mean"):
+        champion("m1", val_loss=0.1, metric="val_los")
+
+
+def test_what_can_not_be_compared_does_not_replace_the_champion_unless_told(champion, client):
+    first, _ = champion("u1", val_accuracy=0.1)
+    with pytest.raises(UserError, match="that run has no extra to compare with"):
+        champion("u1", metric="extra", extra=1.0)
+    with pytest.raises(UserError, match="the two runs have none of val_accuracy, .* in common"):
+        champion("u1", extra=1.0)
+    client.delete_run(first)
+    with pytest.raises(UserError, match=f"of run {first}: that run is deleted"):
+        champion("u1", val_accuracy=0.9)
+    _, done = champion("u1", force=True, val_accuracy=0.9)
+    assert (done.version, done.before.metrics) == ("2", None)
+
+
+def test_the_champion_registered_again_changes_nothing(champion, client):
+    run_id, first = champion("s1", val_accuracy=0.9)
+    before = client.get_registered_model("s1")
+    _, again = champion("s1", run_id)
+    assert (again.version, again.is_new, again.value) == (first.version, False, 0.9)
+    assert client.get_registered_model("s1").last_updated_timestamp == before.last_updated_timestamp
+    champion("s1", val_accuracy=0.95)
+    _, back = champion("s1", run_id, force=True)
+    assert (back.version, back.is_new) == ("1", True)
+    assert len(client.search_model_versions("name = 's1'")) == 2
+
+
+def test_a_run_without_a_model_is_told(champion, run):
+    run_id, _ = run()
+    with pytest.raises(TrackingError, match=f"run {run_id} has no model"):
+        champion("n1", run_id)
+
+
+def test_of_those_that_register_at_once_none_is_lost_and_the_best_is_champion(config, run, client):
+    runs = [run(40, val_accuracy=value)[0] for value in (0.7, 0.9, 0.8, 0.6)]
+    found = [lookup.find(config, run_id) for run_id in [*runs, runs[1]]]
+    together, done = threading.Barrier(len(found)), []
+
+    def work(one):
+        together.wait()
+        try:
+            done.append(register(one, "at-once", "champion"))
+        except UserError as error:
+            done.append(error)
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == len(found)
+    assert all(not isinstance(one, TrackingError) for one in done)
+    assert client.get_model_version_by_alias("at-once", "champion").run_id == runs[1]
+    versions = client.search_model_versions("name = 'at-once'")
+    assert len({version.run_id for version in versions}) == len(versions)  # the one that came twice has one
+    new = {one.version for one in done if not isinstance(one, UserError)}
+    assert {str(version.version) for version in versions} == new

@@ -1,0 +1,97 @@
+"""`python -m kerasdl.register run=best name=digits alias=champion`: a run's model under a name to serve it by.
+
+The alias isn't given to a worse model than the one that has it, unless told. How that is decided is
+`kerasdl.tracking.registry`; what `run=` means, `kerasdl.tracking.lookup`. TensorFlow isn't needed.
+"""
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from kerasdl.commands import REQUIRED, RUN_KEYS, Key, Values, boolean, command
+from kerasdl.config.composition import place
+from kerasdl.console import row, warn
+from kerasdl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kerasdl.tracking.registry import Registration
+    from kerasdl.tracking.store import Store
+
+PORT = 5001
+
+
+def _name(key: str, value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", value):
+        raise ConfigError(f"{key} must be letters, digits, '.', '_' and '-'. Received: '{value}'.")
+    return value
+
+
+def _alias(key: str, value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", value) or re.fullmatch(r"latest|v\d+", value, re.IGNORECASE):
+        raise ConfigError(
+            f"{key} must be letters, digits, '_' and '-', and neither latest nor v3 or the like, which MLflow keeps "
+            f"for itself. Received: '{value}'."
+        )
+    return value
+
+
+KEYS = (
+    # The model that the run has logged, or the registered one that run= names; the registry is where it is kept.
+    *(key for key in RUN_KEYS if key.name not in ("checkpoint", "log", "metric")),
+    Key("name", "the registered model, made if there is none: letters, digits, '.', '_' and '-'", REQUIRED, _name),
+    Key("alias", "what it is served by: models:/NAME@ALIAS", "champion", _alias),
+    Key(
+        "metric",
+        "what run=best goes by, and what the model is compared by with the one that has the alias (default: the first "
+        "of val_accuracy, test_accuracy, ... that both runs have)",
+    ),
+    Key("force", "replace a better one too, or one that can't be compared", False, boolean),
+)
+
+
+def run(values: Values) -> None:
+    """Registers the model, and says what it replaces and how to serve it."""
+    from kerasdl.tracking import lookup
+    from kerasdl.tracking.registry import register
+
+    found = lookup.find(place(values), values["run"], values["experiment"], values["metric"])
+    done = register(found, values["name"], values["alias"], values["metric"], values["force"])
+    own = found.run.params.get("data.name", "")
+    if done.is_new and done.before and done.before.data and own and done.before.data != own:
+        warn(f"the model before was trained on {done.before.data} and this one on {own}: they may not compare.")
+    row("model", f"{done.address}, version {done.version}, of run {found.run.id}")
+    row("result", _result(done))
+    row("serve", serve_command(found.store, done.address))
+
+
+def _result(done: "Registration") -> str:
+    """Returns what the model was compared by, and with whom."""
+    value = f"{done.metric} {done.value:.6g}, " if done.metric is not None else ""
+    if not done.is_new:
+        return f"{value}unchanged: it has the alias already"
+    if done.before is None:
+        return f"{value}nothing had the alias before"
+    old = (done.before.metrics or {}).get(done.metric or "")
+    whose = f"version {done.before.version}, of run {done.before.run_id or '(unknown)'}"
+    return f"{value}before {whose}" if old is None else f"{value}before {old:.6g} ({whose})"
+
+
+def serve_command(store: "Store", address: str) -> str:
+    """Returns the command that serves a registered model over HTTP, on this machine only."""
+    command = ["mlflow", "models", "serve", "-m", address, "--env-manager", "local", "-p", str(PORT)]
+    if store.key == "MLFLOW_TRACKING_URI":  # the environment has it
+        return shlex.join(command)
+    return f"MLFLOW_TRACKING_URI={shlex.quote(store.address)} {shlex.join(command)}"
+
+
+main = command(
+    "register",
+    "Registers a run's model under a name and an alias, by which it is served.",
+    "python -m kerasdl.register run=best name=digits alias=champion",
+    KEYS,
+    run,
+)
+
+
+if __name__ == "__main__":
+    main()
