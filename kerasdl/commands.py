@@ -252,8 +252,10 @@ def _parser(
 
 
 def _help(key: Key) -> str:
-    shown = {True: "true", False: "false"}.get(key.default, key.default) if key.default is not None else None
-    if isinstance(key.default, tuple):
+    shown = key.default
+    if isinstance(key.default, bool):
+        shown = str(key.default).lower()
+    elif isinstance(key.default, tuple):
         shown = ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in key.default)
     default = "" if shown is None or shown is REQUIRED or "(default" in key.help else f" (default {shown})"
     return _line(f"{key.name}=", f"{key.help}{default}")

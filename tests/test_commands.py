@@ -28,6 +28,7 @@ KEYS = (
     Key("share", "how much, up to 100 %", 0.5, number(0.0, 1.0)),
     Key("epsilons", "how far", (0.1, 0.2), numbers(0.0)),
     Key("layers", "where", None, names),
+    Key("seed", "of what is drawn", 0, integer(0)),
     Key("invert", "turn it round", False, boolean),
     OVERWRITE,
 )
@@ -128,6 +129,8 @@ def test_help_names_every_key_with_its_default(capsys):
         assert f"{key.name}=" in shown
     assert "(default 0.1,0.2)" in shown
     assert "(default saliency)" in shown
+    assert "of what is drawn (default 0)" in shown
+    assert "turn it round (default false)" in shown
     assert "object" not in shown
 
 
