@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kerasdl.data import Data, Split
+    from kerasdl.predictions import Prediction
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,20 @@ class Trained:
                 f"{images.shape}. Files of any size and mode: network.predict('*.png')."
             )
         return self.model.predict(images, verbose=0)
+
+    def predict(self, inputs: Any, **options: Any) -> "Iterator[Prediction]":
+        """Yields what the network makes of pictures of any format, size and mode, in order, as they are read.
+
+        Args:
+            inputs: what `input=` takes (`"scans/*.png"`), a path, a Pillow image, an array, or an iterable of these.
+            **options: of `kerasdl.predictions.predict`: `top`, `invert`, `background`, `batch_size`.
+
+        Raises:
+            DataError: a name or pattern that fits nothing. A picture that is broken is a prediction with an `error`.
+        """
+        from kerasdl import predictions
+
+        return predictions.predict(self.model, self.class_names, self.image_shape, inputs, **options)
 
     def on_pixels(self, layers: Sequence[str] = ()) -> "keras.Model":
         """Returns the network from float pixels to logits; see `kerasdl.models.pixels`."""

@@ -69,6 +69,19 @@ def test_pictures_of_another_kind_are_refused(network, test_split):
             network(wrong)
 
 
+def test_pictures_are_predicted_as_the_command_does(network, test_split, tmp_path):
+    from PIL import Image
+
+    images, _ = test_split
+    Image.fromarray(images[0].squeeze()).save(tmp_path / "digit.png")
+    one, two = network.predict([tmp_path / "digit.png", tmp_path / "nothing.png"], top=2)
+    probabilities = network(images[:1])[0]
+    assert one.class_name == network.class_names[probabilities.argmax()]
+    assert one.probability == pytest.approx(probabilities.max(), abs=1e-6)
+    assert len(one.top) == 2
+    assert two.error
+
+
 def test_its_logits_on_pixels_give_the_same_probabilities_and_have_gradients(network, test_split):
     import tensorflow as tf
 
