@@ -85,6 +85,7 @@ def page(network: trained.Trained) -> "gradio.Blocks":
     with gradio.Blocks(title=f"kerasdl: {network.name}", analytics_enabled=False) as demo:
         gradio.Markdown(f"## {network.name}\n{_facts(network)}")
         with gradio.Row():
+            source: gradio.components.Component
             if is_drawn:
                 source = gradio.Sketchpad(
                     label="draw here",
@@ -113,7 +114,7 @@ def page(network: trained.Trained) -> "gradio.Blocks":
             [probabilities, seen, heat],
             show_progress="hidden",
             trigger_mode="always_last",
-            api_name=False,
+            api_visibility="private",
         )
         if is_drawn:
             demo.load(None, js=_TAKE_THE_BRUSH)

@@ -10,9 +10,14 @@ from kerasdl.files import written_whole
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "page.html"
     path.write_text("before")
-    with pytest.raises(RuntimeError), written_whole(path) as file:
-        file.write(b"half")
-        raise RuntimeError
+
+    def fail():
+        with written_whole(path) as file:
+            file.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert path.read_text() == "before"
     with written_whole(path) as file:
         file.write(b"after")

@@ -155,9 +155,9 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
     )
     config = restoring.configuration(found)
     trainer = config.trainer.copy()
+    trainer.device = "cpu" if trainer.device == "cpu" else "auto"  # a GPU is no condition for looking at a network
     if not as_trained:
         trainer.threads = None
-        trainer.device = "cpu" if trainer.device == "cpu" else "auto"
     with runtime.precision_and_device(trainer, _threads(found) if as_trained else None) as settings:
         if values["checkpoint"]:
             model, names = restoring.from_checkpoint(found, config, values["paths.output_dir"], values["checkpoint"])
