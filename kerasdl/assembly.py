@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from kerasdl.data import Data, DataInfo
     from kerasdl.experiment import Experiment
+    from kerasdl.training.adversary import Adversary
     from kerasdl.training.checkpointing import Checkpointing
     from kerasdl.training.listener import Listener
     from kerasdl.training.task import Task
@@ -84,7 +85,9 @@ def build_trainer(experiment: "Experiment", listeners: "list[Listener]", profile
     augmentation = Augmentation(config.data.augmentation) or None
     return Trainer(
         task=task,
-        loop=TrainingLoop(task, examples.train, schedule, augmentation, config.seed, jit),
+        loop=TrainingLoop(
+            task, examples.train, schedule, augmentation, config.seed, jit, _adversary(config, task, steps)
+        ),
         train=examples.train,
         validation=EvaluationLoop(task, examples.validation, jit) if examples.validation else None,
         callbacks=[instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node],
@@ -97,6 +100,19 @@ def build_trainer(experiment: "Experiment", listeners: "list[Listener]", profile
         profiling=Profiling(settings.profile, profile),
         listeners=listeners,
     )
+
+
+def _adversary(config: DictConfig, task: "Task", steps_per_epoch: int) -> "Adversary | None":
+    from kerasdl.attacks import Attack
+    from kerasdl.training.adversary import Adversary
+
+    settings = config.trainer.get("adversarial")  # a run that was made before there was the key may go on, too
+    if not settings or not settings.epsilon:
+        return None
+    attack = Attack(
+        settings.norm, settings.epsilon, settings.steps, settings.step_size, random_start=settings.random_start
+    )
+    return Adversary(attack, task, config.seed, settings.warmup * steps_per_epoch)
 
 
 def _checkpointing(experiment: "Experiment") -> "Checkpointing":

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kerasdl.config.explain import did_you_mean, explain
 from kerasdl.config.instantiate import check_target
-from kerasdl.config.training_checks import check_callbacks, check_checkpoints
+from kerasdl.config.training_checks import check_adversarial, check_callbacks, check_checkpoints
 from kerasdl.errors import ConfigError
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -26,6 +26,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "trainer.precision": ("float32", "mixed_bfloat16", "mixed_float16"),
     "trainer.device": ("auto", "cpu", "gpu"),
     "trainer.on_nan": ("stop", "rollback"),
+    "trainer.adversarial.norm": ("linf", "l2"),
     "tracking.backend": ("mlflow", "none"),
 }
 # A number's range: (low, high, low allowed, high allowed); a list's range holds for each of its elements.
@@ -75,6 +76,10 @@ _RANGES: dict[str, tuple[float, float | None, bool, bool]] = {
     "trainer.checkpoint.keep": _AT_LEAST_1,
     "trainer.rollback.factor": (0, 1, False, False),
     "trainer.rollback.limit": _AT_LEAST_1,
+    "trainer.adversarial.epsilon": _AT_LEAST_0,
+    "trainer.adversarial.steps": _AT_LEAST_1,
+    "trainer.adversarial.step_size": _POSITIVE,
+    "trainer.adversarial.warmup": _AT_LEAST_0,
     "tracking.interval": _AT_LEAST_1,
 }
 
@@ -103,6 +108,7 @@ def check(config: DictConfig) -> None:
     _check_contradictions(tree)
     check_callbacks(tree)
     check_checkpoints(tree)
+    check_adversarial(tree)
     for where, target in _targets(tree):
         check_target(target, where)
 

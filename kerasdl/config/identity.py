@@ -25,6 +25,8 @@ def deciding(config: DictConfig) -> dict[str, Any]:
     for group, keys in _NOT_DECIDING.items():
         for key in keys:
             kept[group].pop(key, None)
+    if not (kept["trainer"].get("adversarial") or {}).get("epsilon"):
+        kept["trainer"].pop("adversarial", None)  # off, as in every run that was made before there was such a key
     for callback in kept["callbacks"].values():
         if isinstance(callback, dict):
             for output in ("log_dir", "filepath"):

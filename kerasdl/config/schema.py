@@ -111,6 +111,16 @@ class Rollback:
 
 
 @dataclass
+class Adversarial:
+    norm: str = "linf"
+    epsilon: float = 0.0
+    steps: int = 7
+    step_size: float | None = None
+    random_start: bool = True
+    warmup: float = 0.0
+
+
+@dataclass
 class Trainer:
     epochs: int = 10
     steps_per_call: Any = "auto"
@@ -125,6 +135,7 @@ class Trainer:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     on_nan: str = "stop"
     rollback: Rollback = field(default_factory=Rollback)
+    adversarial: Adversarial = field(default_factory=Adversarial)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The part of `kerasdl.config.checks` that is about training: checkpoints, callbacks, and the metrics they watch."""
+"""The part of `kerasdl.config.checks` that is about training: checkpoints, adversaries, callbacks and metrics."""
 
 import importlib.util
 import re
@@ -35,6 +35,17 @@ def check_checkpoints(tree: dict) -> None:
     if resume not in ("never", "auto") and not can_be_run_id(str(resume)):
         raise ConfigError(
             f"resume must be never, auto, or at least the first 4 characters of a run's id. Received: '{resume}'."
+        )
+
+
+def check_adversarial(tree: dict) -> None:
+    """Raises ConfigError for a budget that was meant in pixel values, which would leave nothing of an image."""
+    adversarial = tree["trainer"].get("adversarial")  # absent from a run that was made before there was the key
+    epsilon = adversarial["epsilon"] if adversarial else 0
+    if epsilon > 1 and adversarial["norm"] == "linf":
+        raise ConfigError(
+            "trainer.adversarial.epsilon must be in [0, 1] with norm linf: black is 0, white is 1. "
+            f"Received: {epsilon}. For pixel values divide by 255: trainer.adversarial.epsilon={epsilon / 255:.3g}"
         )
 
 

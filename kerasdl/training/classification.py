@@ -75,9 +75,12 @@ class Classification:
         self.optimizer.apply(tape.gradient(scaled, weights), weights)
         return self._statistics(labels, logits, loss, training=True)
 
-    def evaluation_step(self, images: tf.Tensor, labels: tf.Tensor) -> Statistics:
-        logits = self.model(self.normalization(images), training=False)
-        return self._statistics(labels, logits, self._loss(labels, logits, None), training=False)
+    def logits(self, images: tf.Tensor) -> tf.Tensor:
+        return self.model(self.normalization(images), training=False)
+
+    def evaluation_step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[Statistics, tf.Tensor]:
+        logits = self.logits(images)
+        return self._statistics(labels, logits, self._loss(labels, logits, None), training=False), logits
 
     def results(self, sums: Sums) -> dict[str, float]:
         count = float(sums["count"])

@@ -7,7 +7,7 @@ float64: every step is added to the same sum in the same order, however the step
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,7 @@ class TrainingLoop:
         augmentation: (images float32, seed int32 [2]) -> images, or None.
         seed: the run's seed; step s augments with (derive(seed, "augmentation"), s).
         jit: compile the step with XLA.
+        adversary: (images float32 in 0..255, labels, step) -> images, or None; it comes behind the augmentation.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class TrainingLoop:
         augmentation: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None,
         seed: int,
         jit: bool,
+        adversary: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     ):
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.learning_rate_scale = tf.Variable(1.0, trainable=False, name="learning_rate_scale")
@@ -61,6 +63,7 @@ class TrainingLoop:
         self._schedule = schedule
         self._augmentation = augmentation
         self._augmentation_seed = derive(seed, "augmentation")
+        self._adversary = tf.function(adversary, autograph=False, jit_compile=True) if adversary and jit else adversary
         self._base_rate = float(task.optimizer.learning_rate)
         self._set_rate = self._base_rate
         self._train_step = tf.function(task.train_step, autograph=False, jit_compile=True) if jit else task.train_step
@@ -110,7 +113,7 @@ class TrainingLoop:
             rate = self._base_rate * self._schedule(self.step) * self.learning_rate_scale
             self._task.optimizer.learning_rate = rate
             images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
-            statistics = self._train_step(self._augmented(images), labels)
+            statistics = self._train_step(self._attacked(self._augmented(images), labels), labels)
             self.step.assign_add(1)
             loss = statistics["loss"] / statistics["count"]
             return (
@@ -131,9 +134,37 @@ class TrainingLoop:
             return images
         return self._augmentation(images, tf.stack([self._augmentation_seed, tf.cast(self.step, tf.int32)]))
 
+    def _attacked(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        if self._adversary is None:
+            return images
+        return self._adversary(images, labels, tf.convert_to_tensor(self.step))
+
+
+class Batch(NamedTuple):
+    """Examples, and what the network gives for them.
+
+    Attributes:
+        images: uint8 (b, h, w, c).
+        labels: int64 (b,).
+        logits: float32 (b, classes).
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+
 
 class EvaluationLoop:
-    """Measures a whole split: the statistics of all its examples, added."""
+    """Measures a whole split: the statistics of all its examples, added.
+
+    `run` and `batches` call the same compiled function, and only cut the split into other calls. So a later look at
+    single examples has the sums of the evaluation at training's end, to the bit.
+
+    Args:
+        task: what a step computes.
+        split: gives batches; see `TrainingLoop`.
+        jit: compile the step with XLA.
+    """
 
     def __init__(self, task: Task, split: Any, jit: bool):
         step = task.evaluation_step
@@ -157,18 +188,40 @@ class EvaluationLoop:
             if stop():
                 raise KeyboardInterrupt
             count, start = calls.next(self._split.steps - done), time.perf_counter()
-            so_far = tf.nest.map_structure(tf.constant, total)
-            total = _to_numpy(self._call(handle, tf.constant(done, tf.int64), tf.constant(count), so_far))
+            total, _ = self._run(handle, done, count, total)
             done += count
             calls.record(count, time.perf_counter() - start)
         return total
 
-    def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor, total: Statistics) -> Statistics:
-        def body(done, sums):
-            images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
-            return done + 1, _add(sums, self._evaluation_step(tf.cast(images, tf.float32), labels))
+    def batches(self) -> Iterator[tuple[Sums, Batch]]:
+        """Yields each batch of the split, with the sums up to and with it, in float64: a call a batch."""
+        handle, total = self._split.epoch(0), _zeros(self._task.shapes(training=False))
+        for step in range(self._split.steps):
+            total, batch = self._run(handle, step, 1, total)
+            yield total, Batch(*(part.numpy() for part in batch))
 
-        return tf.while_loop(lambda done, _: done < count, body, (tf.constant(0), total), parallel_iterations=1)[1]
+    def _run(self, handle: Any, first: int, count: int, total: Sums) -> tuple[Sums, tuple[tf.Tensor, ...]]:
+        """Returns the sums with those of `count` steps added, and the last step's batch, still on the device."""
+        so_far = tf.nest.map_structure(tf.constant, total)
+        sums, *batch = self._call(handle, tf.constant(first, tf.int64), tf.constant(count), so_far)
+        return _to_numpy(sums), tuple(batch)
+
+    def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor, total: Statistics) -> tuple:
+        def body(done, sums, *_):
+            images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
+            statistics, logits = self._evaluation_step(tf.cast(images, tf.float32), labels)
+            return done + 1, _add(sums, statistics), images, labels, tf.cast(logits, tf.float32)
+
+        shape = self._split.image_shape
+        empty = tf.zeros([0, *shape], tf.uint8), tf.zeros([0], tf.int64), tf.zeros([0, 0], tf.float32)
+        sizes = tf.TensorShape([None, *shape]), tf.TensorShape([None]), tf.TensorShape([None, None])
+        return tf.while_loop(
+            lambda done, *_: done < count,
+            body,
+            (tf.constant(0), total, *empty),
+            (tf.TensorShape([]), {name: tf.TensorShape(value.shape) for name, value in total.items()}, *sizes),
+            parallel_iterations=1,
+        )[1:]
 
 
 def _add(total: Statistics, statistics: Statistics) -> Statistics:

@@ -27,8 +27,11 @@ class Task(Protocol):
     def train_step(self, images: tf.Tensor, labels: tf.Tensor) -> Statistics:
         """Updates the weights from one batch: images (b, h, w, c) float32 in 0..255, labels (b,) int64."""
 
-    def evaluation_step(self, images: tf.Tensor, labels: tf.Tensor) -> Statistics:
-        """Measures one batch, changing nothing."""
+    def logits(self, images: tf.Tensor) -> tf.Tensor:
+        """Returns the logits (b, classes) that the network has for such images when it is used, changing nothing."""
+
+    def evaluation_step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[Statistics, tf.Tensor]:
+        """Measures one batch, changing nothing: its statistics, and the logits (b, classes) that they were taken of."""
 
     def results(self, sums: Sums) -> dict[str, float]:
         """Returns the metrics that the added statistics stand for; `loss` is always among them."""

@@ -122,6 +122,14 @@ def test_everything_at_once_streamed(check_exact):
     check_exact(*EVERYTHING, "data.memory_budget=1KB", "data.shuffle_window=300", stops=(30, 50))
 
 
+def test_adversarial_training(check_exact):
+    """Stopped while the budget rises."""
+    check_exact(
+        "model.filters=[8]", "model.kernel_sizes=[3]", "model.dense_units=16", "model.dropout=0.3",
+        "trainer.adversarial.epsilon=0.1", "trainer.adversarial.steps=2", "trainer.adversarial.warmup=1", stops=(20,),
+    )  # fmt: skip
+
+
 def test_a_finished_run_can_be_prolonged_as_if_it_had_never_ended(config, final_state, tmp_path):
     overrides = ("model.dropout=0.3", "optimizer.use_ema=true", "callbacks=best_model", "optimizer.learning_rate=0.1")
     long = config(*overrides, "trainer.epochs=4", f"paths.output_dir={tmp_path}/long")

@@ -1,0 +1,151 @@
+"""FGSM and PGD: one attack with one step or many, from the image or from a random point of the ball, once or often.
+
+Gradients are taken of the log-odds against the true class rather than of the cross-entropy. Cross-entropy is
+softplus(log-odds), so that both rise in the same direction and put all examples of a class in the same order; but its
+gradient underflows where the network is sure, and such a network would then look robust without being it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from kerasdl.attacks.balls import NORMS
+
+Logits = Callable[[tf.Tensor], tf.Tensor]
+
+
+def log_odds_against(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Returns log((1 - p) / p) of the true class's probability p: what an attack raises.
+
+    Args:
+        labels: int64 (b,).
+        logits: (b, classes), classes >= 2.
+
+    Returns:
+        float32 (b,); the cross-entropy is softplus of it.
+    """
+    logits = tf.cast(logits, tf.float32)
+    true = tf.one_hot(labels, tf.shape(logits)[-1], on_value=True, off_value=False, dtype=tf.bool)
+    others = tf.reduce_logsumexp(tf.where(true, logits.dtype.min, logits), axis=-1)
+    return others - tf.reduce_sum(tf.where(true, logits, 0.0), axis=-1)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """Projected gradient ascent on the loss within a ball round each image (PGD, Madry et al. 2018).
+
+    Each step moves `step_size` in the steepest direction of the norm (the gradient's sign for L-infinity, the gradient
+    divided by its length for L2), back into the ball, and back into 0..255. Images stay real numbers: they aren't
+    rounded to whole pixel values.
+
+    Args:
+        norm: `linf` or `l2`.
+        epsilon: the ball's radius on the scale where black is 0 and white 1, >= 0; 0.2 are 51 of 255 pixel values.
+            The L2 norm is over all pixels and channels of an image.
+        steps: number of gradient steps, >= 1.
+        step_size: on the scale of `epsilon`, > 0; None: 2.5 * epsilon / steps (Madry et al. 2018), with which the
+            border can be reached from anywhere in the ball, and steps are left to move along it.
+        restarts: number of times that all is done over, >= 1. What is kept for each example is the last image of a run
+            that the network is wrong on, and of several such, or if there is none, the one of the highest loss. More
+            restarts go through the same random starts first, so they never leave more examples right than fewer.
+        random_start: begin anywhere in the ball (uniformly) instead of at the image.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+
+    norm: str
+    epsilon: float
+    steps: int = 20
+    step_size: float | None = None
+    restarts: int = 1
+    random_start: bool = True
+
+    def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise ValueError(f"norm must be {' or '.join(NORMS)}. Received: {self.norm!r}.")
+        if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
+            raise ValueError(f"epsilon must be a number >= 0. Received: {self.epsilon}.")
+        if self.step_size is not None and not (math.isfinite(self.step_size) and self.step_size > 0):
+            raise ValueError(f"step_size must be a number > 0 or None. Received: {self.step_size}.")
+        if self.steps < 1 or self.restarts < 1:
+            raise ValueError(f"steps and restarts must be >= 1. Received: {self.steps} and {self.restarts}.")
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError(f"restarts={self.restarts} needs random_start: every run would begin at the same image.")
+
+    @classmethod
+    def fgsm(cls, norm: str, epsilon: float) -> "Attack":
+        """Returns the fast gradient sign method (Goodfellow et al. 2015): one step of `epsilon` from the image.
+
+        With `l2`, the step is along the gradient itself.
+        """
+        return cls(norm, epsilon, steps=1, step_size=epsilon or None, random_start=False)
+
+    def __call__(
+        self, logits: Logits, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, share: float | tf.Tensor = 1.0
+    ) -> tf.Tensor:
+        """Returns the changed images.
+
+        Call it inside a `tf.function`; outside of one it works, slowly.
+
+        Args:
+            logits: from images (b, h, w, c) float32 in 0..255 to logits (b, classes); it must be a pure function, i.e.
+                the network as it is used, with `training=False`.
+            images: float32 (b, h, w, c), 0..255.
+            labels: int64 (b,), the true classes.
+            seed: int32 [2], another one for every batch; the same seed and batch give the same result.
+            share: how much of `epsilon`, and of `step_size`, is used, float32 >= 0; may be symbolic.
+
+        Returns:
+            float32 (b, h, w, c), 0..255, at most `255 * share * epsilon` from `images`.
+        """
+        worst = self._run(logits, images, labels, seed, share)
+        if self.restarts == 1:
+            return worst
+
+        def body(restart, worst, badness):
+            another = tf.random.experimental.stateless_fold_in(seed, restart)
+            found = self._run(logits, images, labels, another, share)
+            return restart + 1, *_worse((worst, badness), (found, _badness(logits(found), labels)))
+
+        state = (tf.constant(1), worst, _badness(logits(worst), labels))
+        return tf.while_loop(lambda restart, *_: restart < self.restarts, body, state, parallel_iterations=1)[1]
+
+    def _run(
+        self, logits: Logits, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, share: float | tf.Tensor
+    ) -> tf.Tensor:
+        ball = NORMS[self.norm](255.0 * self.epsilon * share)
+        step_size = 255.0 * (2.5 * self.epsilon / self.steps if self.step_size is None else self.step_size) * share
+
+        def inside(change):
+            # The image lies in 0..255 itself: cutting a change off there never makes it longer.
+            return tf.clip_by_value(images + ball.project(change), 0.0, 255.0)
+
+        def body(step, adversarial):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(adversarial)
+                odds = log_odds_against(labels, logits(adversarial))
+            ascent = ball.ascent(tape.gradient(odds, adversarial))
+            return step + 1, inside(adversarial - images + step_size * ascent)
+
+        start = inside(ball.random(tf.shape(images), seed)) if self.random_start else images
+        return tf.while_loop(lambda step, _: step < self.steps, body, (tf.constant(0), start), parallel_iterations=1)[1]
+
+
+Badness = tuple[tf.Tensor, tf.Tensor]
+
+
+def _badness(logits: tf.Tensor, labels: tf.Tensor) -> Badness:
+    """Returns whether each example is misclassified, bool (b,), and its log-odds against the true class."""
+    return tf.not_equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels), log_odds_against(labels, logits)
+
+
+def _worse(kept: tuple[tf.Tensor, Badness], found: tuple[tf.Tensor, Badness]) -> tuple[tf.Tensor, Badness]:
+    """Returns for each example what is misclassified, and of two that are, or aren't, the one of the higher loss."""
+    (kept_images, (was_wrong, was_odds)), (found_images, (wrong, odds)) = kept, found
+    # A class can have the largest probability with less than a half of it, so the odds alone don't tell.
+    better = (wrong & ~was_wrong) | (tf.equal(wrong, was_wrong) & (odds > was_odds))
+    images = tf.where(better[:, None, None, None], found_images, kept_images)
+    return images, (was_wrong | wrong, tf.where(better, odds, was_odds))
