@@ -1,5 +1,9 @@
 """KEY=VALUE arguments of the commands on a run."""
 
+import importlib
+import subprocess
+import sys
+
 import pytest
 
 from kerasdl.commands import (
@@ -132,6 +136,30 @@ def test_help_names_every_key_with_its_default(capsys):
     assert "of what is drawn (default 0)" in shown
     assert "turn it round (default false)" in shown
     assert "object" not in shown
+
+
+COMMANDS = ("demo", "evaluate", "explain", "export", "predict", "register", "report", "robustness")
+HEAVY = ("gradio", "keras", "matplotlib", "mlflow", "scipy", "sklearn", "tensorflow", "tensorflow_datasets")
+
+
+def test_help_needs_nothing_that_takes_long_to_import():
+    program = (
+        f"import importlib, sys\nfor name in {COMMANDS}: importlib.import_module('kerasdl.' + name)\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_takes_a_run(name, capsys):
+    main = importlib.import_module(f"kerasdl.{name}").main
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert "run=" in shown
+    assert "Example" in shown
 
 
 def test_what_is_there_is_not_overwritten_unless_told(tmp_path):

@@ -4,10 +4,15 @@ import subprocess
 import sys
 import time
 
+import keras
 import mlflow
+import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
-from kerasdl import sync, tracking
+import kerasdl
+from kerasdl import sync, tracking, trained
+from kerasdl.commands import RUN_KEYS, parse
 from kerasdl.errors import TrackingError
 from kerasdl.runs import RunFolder
 from kerasdl.tracking import worker as worker_module
@@ -40,6 +45,30 @@ def test_a_run_is_kept_by_a_server(make_config, tmp_path, server, new_folder, ca
     assert capsys.readouterr() == ("", "")  # no "View run ... at ..."
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]  # the rest is with the server
     assert list((folder.tracking / "spool").iterdir()) == []
+
+
+def test_a_network_comes_back_from_a_server_and_takes_its_results_there(server, tmp_path, new_folder, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    config = kerasdl.compose(["data=digits", f"paths.output_dir={tmp_path}", f"tracking.uri={server.uri}"])
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
+    image = keras.Input((8, 8, 1), dtype="uint8")
+    flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, keras.layers.Softmax(name="probabilities")(keras.layers.Dense(2)(flat)))
+    tracker = tracking.create(config)
+    tracker.start(new_folder(config), config_yaml=OmegaConf.to_yaml(config, resolve=True), params={}, tags={})
+    tracker.model(model, images, 1, {"class_names": ["even", "odd"]})
+    tracker.finish("FINISHED")
+
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    values = parse([f"run={tracker.run_id[:10]}", f"tracking.uri={server.uri}"], RUN_KEYS)
+    with trained.opened(values) as network:
+        assert network.class_names == ("even", "odd")
+        np.testing.assert_array_equal(network(images), model.predict(images, verbose=0))
+        network.results.text("class\n", "evaluate/classes.csv")
+        network.results.metrics({"evaluate/test/accuracy": 0.5})
+        assert {"config.yaml", "evaluate/classes.csv"} <= set(network.results.list())
+    assert mlflow.MlflowClient(server.uri).get_run(tracker.run_id).data.metrics["evaluate/test/accuracy"] == 0.5
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def steps(history):
