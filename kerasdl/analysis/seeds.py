@@ -9,21 +9,18 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from omegaconf import OmegaConf
 from scipy import stats
 
-from kerasdl.config.identity import deciding
+from kerasdl.config.identity import GROUPS, deciding_part
 
 if TYPE_CHECKING:
     from kerasdl.tracking.reading import Run
 
 CONFIDENCE = 0.95
 FEW_SEEDS = 5  # below it an interval and a p value say little
-_GROUPS = ("model", "data", "task", "optimizer", "schedule", "trainer", "callbacks")
 
 
 @dataclass(frozen=True)
@@ -177,23 +174,23 @@ def _row(
 
 
 def _configuration(params: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    return frozenset((key, value) for key, value in params.items() if _decides(key))
+    """Returns the params that decide a result, by the rule of `kerasdl.config.identity`; the seed isn't asked."""
+    tree: dict[str, Any] = {group: {} for group in GROUPS} | {"seed": None}
+    paths = {key: key.split(".") for key in params if key.partition(".")[0] in GROUPS and "." in key}
+    for key, path in paths.items():
+        node = tree
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+        node[path[-1]] = params[key]
+    decisive = deciding_part(tree)
+    return frozenset((key, params[key]) for key, path in paths.items() if _has(decisive, path))
 
 
-@cache
-def _decides(key: str) -> bool:
-    """Returns whether a flat key decides a result, by the rule of `kerasdl.config.identity`; the seed's isn't asked."""
-    group, *path = key.split(".")
-    if group not in _GROUPS or not path:
-        return False
-    node: dict = {path[-1]: key}
-    for name in reversed(path[:-1]):
-        node = {name: node}
-    kept = deciding(OmegaConf.create({name: {} for name in _GROUPS} | {group: node, "seed": None}))[group]
+def _has(tree: Any, path: Sequence[str]) -> bool:
     for name in path:
-        if name not in kept:
+        if name not in tree:
             return False
-        kept = kept[name]
+        tree = tree[name]
     return True
 
 

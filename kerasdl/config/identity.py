@@ -6,11 +6,12 @@ the state is saved change nothing in the result, so they are left out. Resume an
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+GROUPS = ("model", "data", "task", "optimizer", "schedule", "trainer", "callbacks")
 _NOT_DECIDING = {
     "data": {"data_dir", "manual_dir"},
     "trainer": {"steps_per_call", "check_numerics", "profile", "checkpoint"},
@@ -20,12 +21,16 @@ _NOT_DECIDING = {
 def deciding(config: DictConfig) -> dict[str, Any]:
     """Returns the part of the resolved configuration that decides the result, as plain containers."""
     tree: Any = OmegaConf.to_container(config, resolve=True)
-    groups = ("model", "data", "task", "optimizer", "schedule", "trainer", "callbacks")
-    kept = {name: dict(tree[name]) for name in groups}
+    return deciding_part(tree)
+
+
+def deciding_part(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what `deciding` does, of plain containers; values may be texts, as MLflow keeps them."""
+    kept = {name: dict(tree[name]) for name in GROUPS}
     for group, keys in _NOT_DECIDING.items():
         for key in keys:
             kept[group].pop(key, None)
-    if not (kept["trainer"].get("adversarial") or {}).get("epsilon"):
+    if str((kept["trainer"].get("adversarial") or {}).get("epsilon", 0)) in ("0", "0.0"):
         kept["trainer"].pop("adversarial", None)  # off, as in every run that was made before there was such a key
     for callback in kept["callbacks"].values():
         if isinstance(callback, dict):

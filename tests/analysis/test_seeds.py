@@ -71,13 +71,21 @@ def test_runs_are_grouped_by_all_that_decides_but_the_seed():
 def test_the_rule_of_what_decides_is_that_of_the_configuration_hash():
     from omegaconf import OmegaConf
 
-    config = compose(["data=mnist", "callbacks=early_stopping"])
+    config = compose(["data=mnist", "callbacks=early_stopping", "trainer.adversarial.epsilon=0.1"])
     whole = flatten(OmegaConf.to_container(config, resolve=True))
     decides = flatten(deciding(config))
     for key in whole:
         runs = [Run(id, "FINISHED", 0, {**whole, key: id}, {"loss": 1.0}, {}) for id in ("a", "b")]
         table = tabulated(runs, "loss", maximize=False)
         assert len(table.rows) == (2 if key in decides and key != "seed" and "." in key else 1), key
+
+
+def test_what_is_off_does_not_tell_runs_apart_not_even_from_those_before_there_was_such_a_key():
+    off = {"trainer__adversarial__epsilon": "0.0", "trainer__adversarial__steps": "5"}
+    runs = [make_run(0.9, 0), make_run(0.8, 1, **off), make_run(0.7, 2, **{**off, "trainer__adversarial__steps": "7"})]
+    assert [row.summary.n for row in tabulated(runs).rows] == [3]
+    on = make_run(0.6, 0, **{**off, "trainer__adversarial__epsilon": "0.2"})
+    assert sorted(row.summary.n for row in tabulated([*runs, on]).rows) == [1, 3]
 
 
 def test_the_least_comes_first_where_less_is_better():

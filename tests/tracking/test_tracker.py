@@ -214,6 +214,7 @@ def test_system_metrics_are_sampled(config, monkeypatch, new_folder, wait_until)
     config.tracking.system_metrics = True
     tracker = tracking.create(config)
     tracker.start(new_folder(config), **EMPTY)
+    assert tracker.run_id  # the store is there
     client = tracking.open_store(config)
     wait_until(lambda: "system/cpu_utilization_percentage" in client.get_run(tracker.run_id).data.metrics)
     tracker.finish("FINISHED")
