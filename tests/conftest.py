@@ -21,9 +21,12 @@ FAST = ("data=digits", "model=image_classifier", "data.batch_size=32", "trainer.
 def folders(tmp_path_factory):
     """The session's own data, cache and home, for tests and for the processes that they start."""
     root = tmp_path_factory.mktemp("session")
+    base = tmp_path_factory.getbasetemp()
+    # Processes that test side by side prepare each data set once, as people's processes do.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     patch = pytest.MonkeyPatch()
-    patch.setenv("TFDS_DATA_DIR", str(root / "tfds"))
-    patch.setenv("KERASDL_CACHE_DIR", str(root / "cache"))
+    patch.setenv("TFDS_DATA_DIR", str(shared / "tfds"))
+    patch.setenv("KERASDL_CACHE_DIR", str(shared / "cache"))
     patch.delenv("MLFLOW_TRACKING_URI", raising=False)
     patch.delenv("KERASDL_TARGETS", raising=False)
     yield root
@@ -80,6 +83,21 @@ def command(tmp_path):
         )
 
     return run
+
+
+# The longest come first, so that at the end there are short ones to share out.
+LONGEST = (
+    "test_notebooks.py",
+    "test_killed",
+    "test_machines.py",
+    "test_isolation.py",
+    "test_parent.py",
+    "test_mnist.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
 
 
 def pytest_terminal_summary(terminalreporter):

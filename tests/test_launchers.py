@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.slow
 def test_joblib_runs_jobs_at_once_and_a_failed_one_gives_an_exit_code(command, fast):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install hydra-joblib-launcher")
     stock = ["hydra/sweeper=basic", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 
 
 @pytest.fixture
-def executed(tmp_path, monkeypatch, folders):
+def executed(tmp_path, monkeypatch):
     """Runs a copy of a notebook in a folder of its own and returns what it printed."""
     # Cells call `python -m kerasdl...`, as in an activated environment.
     monkeypatch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))
@@ -22,6 +23,7 @@ def executed(tmp_path, monkeypatch, folders):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     (tmp_path / "notebooks").mkdir()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def execute(name):
         notebook = nbformat.read(shutil.copy(FOLDER / name, tmp_path / "notebooks"), as_version=4)
@@ -31,7 +33,9 @@ def executed(tmp_path, monkeypatch, folders):
         pictures = sum("image/png" in output.get("data", {}) for output in outputs)
         return "".join(output.text for output in outputs if output.output_type == "stream"), pictures
 
-    return execute
+    yield execute
+    for number, handler in handlers.items():  # nbclient takes them over
+        signal.signal(number, handler)
 
 
 def test_the_first_experiment(executed):

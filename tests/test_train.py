@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -78,28 +77,7 @@ def test_a_run_from_the_command_to_mlflows_client(command, client, fast, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlruns"]  # nothing else is left behind
 
 
-def test_the_logged_model_takes_raw_images_and_equals_the_test(command, client, fast, tmp_path, monkeypatch):
-    import keras
-    import mlflow
-
-    assert command("train", *fast, "optimizer=adam").returncode == 0
-    run = the_run(client())
-    from kerasdl import compose, data
-
-    conf = compose(fast)
-    test = data.load(conf.data, conf.seed, conf.paths.cache_dir).test
-    images, labels = (part.numpy() for part in test.batch(test.epoch(0), 0))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
-    model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
-    folder = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/model")
-    probabilities = model.predict(images)
-    assert images.dtype == np.uint8
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert np.mean(probabilities.argmax(axis=1) == labels) == pytest.approx(run.data.metrics["test_accuracy"], abs=1e-6)
-    [file] = Path(folder).rglob("*.keras")
-    np.testing.assert_allclose(keras.models.load_model(file, safe_mode=True)(images), probabilities, atol=1e-6)
-
-
+@pytest.mark.slow  # fewer at once: tests/tracking/test_processes.py, tests/data/test_preparation.py
 def test_five_processes_start_at_once_on_an_empty_machine(fast, client, tmp_path):
     """No data prepared, no cache, no database: all end well, and none loses a metric."""
     empty = {"TFDS_DATA_DIR": str(tmp_path / "tfds"), "KERASDL_CACHE_DIR": str(tmp_path / "cache")}
@@ -180,6 +158,7 @@ def test_a_failing_run_is_failed_with_its_traceback(command, client, fast):
     assert "steps.csv" in {item.path for item in client().list_artifacts(run.info.run_id)}
 
 
+@pytest.mark.slow  # the same in pieces: tests/sweeps
 def test_multirun_runs_every_combination_even_behind_a_failing_one(command, client, fast):
     ended = command("train", "-m", *fast, "trainer.epochs=1", "model.activation=linear",
                     "optimizer.learning_rate=1e30,0.01", "seed=0,1")  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import kerasdl.data
+from kerasdl import compose
 
 EMBEDDED = Path(kerasdl.data.__file__).parent / "embedded" / "mnist"
 
@@ -20,9 +21,9 @@ def test_the_four_files_have_the_sums_that_stand_beside_them():
 
 
 @pytest.fixture(scope="module")
-def mnist(data_dir, cache_dir):
-    config = kerasdl.config.compose(["data=mnist", f"data.data_dir={data_dir}"]).data
-    return kerasdl.data.load(config, 0, cache_dir)
+def mnist():
+    config = compose(["data=mnist"])
+    return kerasdl.data.load(config.data, 0, config.paths.cache_dir)
 
 
 def test_mnist_is_prepared_from_them_without_a_network(mnist, batches):
@@ -37,14 +38,3 @@ def test_mnist_is_prepared_from_them_without_a_network(mnist, batches):
 
 def test_train_and_validation_share_one_copy_of_the_images(mnist):
     assert mnist.train._words is mnist.validation._words
-
-
-def test_the_classic_recipe_trains_on_it(mnist, data_dir, cache_dir, command):
-    """`python -m kerasdl.train model=cnn data=mnist`, on the first 200 batches."""
-    ended = command("train", "model=cnn", "data=mnist", f"data.data_dir={data_dir}", f"paths.cache_dir={cache_dir}",
-                    "data.batches=200", "trainer.epochs=2", "tracking=none")  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    assert "mnist 3.0.1: 12,800 train" in ended.stdout
-    assert "cnn (sequential), 21,840 parameters" in ended.stdout
-    accuracy = re.search(r"accuracy (\d ?\d+)/10000", ended.stdout)
-    assert int(accuracy[1].replace(" ", "")) > 5_000

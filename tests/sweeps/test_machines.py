@@ -51,7 +51,7 @@ def _machine(attempt):
     return attempt.user_attrs.get("owner", {}).get("machine")
 
 
-@pytest.fixture(params=["journal", "postgresql"])
+@pytest.fixture(params=["journal", pytest.param("postgresql", marks=pytest.mark.slow)])
 def study(request, tmp_path):
     if request.param == "journal":
         yield Study(str(tmp_path / "shared" / "study.log"))
