@@ -18,6 +18,8 @@ import numpy as np
 from kerasdl.data.info import DataInfo
 from kerasdl.errors import ConfigError, DataError
 
+# Of sets that come with this package, where TFDS's metadata say nothing; see kerasdl/data/embedded.
+_LICENCES = {"mnist": "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes, Christopher J.C. Burges)"}
 _OWN_BUILDERS = {"digits": "kerasdl.data.digits.digits_dataset_builder"}
 
 
@@ -61,7 +63,7 @@ def find(config: Any) -> Entry:
         fingerprint=_fingerprint(builder),
         image_shape=image_shape,
         class_names=tuple(features[label_key].names),
-        licence=getattr(builder.info.redistribution_info, "license", ""),
+        licence=getattr(builder.info.redistribution_info, "license", "") or _LICENCES.get(builder.name, ""),
         citation=builder.info.citation or "",
     )
     resized = tuple(features[image_key].shape) != image_shape

@@ -24,7 +24,7 @@ class DataInfo:
             lengths of its shards and its size in bytes); empty while the data isn't prepared.
         image_shape: (height, width, channels) of what `Split.batch` gives.
         class_names: one name a class, in the order of the labels.
-        licence: the licence as TFDS states it; empty where it states none.
+        licence: the licence as TFDS or this package states it; empty where neither does.
         citation: BibTeX.
     """
 

@@ -38,3 +38,7 @@ def test_mnist_is_prepared_from_them_without_a_network(mnist, batches):
 
 def test_train_and_validation_share_one_copy_of_the_images(mnist):
     assert mnist.train._words is mnist.validation._words
+
+
+def test_its_licence_is_known_though_tfds_does_not_state_it(mnist):
+    assert mnist.info.licence.startswith("CC BY-SA 3.0")

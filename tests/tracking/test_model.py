@@ -15,16 +15,6 @@ from sklearn.datasets import load_digits
 
 from kerasdl import register, tracking
 
-PREDICT = """
-import sys
-import mlflow
-import numpy as np
-
-mlflow.set_tracking_uri(sys.argv[1])
-model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
-np.save(sys.argv[4], model.predict(np.load(sys.argv[3])))
-"""
-
 
 @pytest.fixture(scope="module")
 def pixels(tmp_path_factory):
@@ -54,17 +44,6 @@ def logged(make_config, store_dir, new_folder, pixels):
     tracker.model(model, pixels, step=40)
     tracker.finish("FINISHED")
     return tracking.locate(config).uri, tracker.run_id, pixels, model.predict(pixels, verbose=0)
-
-
-def test_a_fresh_process_predicts_from_raw_images(logged, tmp_path):
-    uri, run_id, images, expected = logged
-    np.save(tmp_path / "images.npy", images)
-    files = [str(tmp_path / "images.npy"), str(tmp_path / "probabilities.npy")]
-    done = subprocess.run([sys.executable, "-c", PREDICT, uri, run_id, *files], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    probabilities = np.load(tmp_path / "probabilities.npy")
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
-    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 def test_the_model_says_what_it_takes_gives_and_needs(logged):
