@@ -102,9 +102,9 @@ def run(values: Values) -> int:
         _tell(found, network)
         count = _keep(network, explanation.figures(network, chosen, found), output, values["log"])
         if values["log"]:
-            row("kept", f"{count} pictures in the run's artifacts, folder explain")
+            row("kept", f"{explanation.counted(count)} in the run's artifacts, folder explain")
         if output:
-            row("wrote", f"{count} pictures into {shorten(output)}")
+            row("wrote", f"{explanation.counted(count)} into {shorten(output)}")
     return 1 if broken else 0
 
 

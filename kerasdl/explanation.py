@@ -72,6 +72,11 @@ class Explanation:
     integrated: Integrated | None
 
 
+def counted(pictures: int) -> str:
+    """Returns `1 picture`, `2 pictures`."""
+    return f"{pictures} {'picture' if pictures == 1 else 'pictures'}"
+
+
 def explain(
     network: Trained,
     plan: Plan,
@@ -106,7 +111,7 @@ def explain(
         else:
             maps, notes = _maps(network, method, plan, pictures, classes, settings), [""] * len(classes)
         title = TITLES[method].format(layer=plan.gradcam)
-        note(f"{title}, {len(classes)} pictures, {duration(stopwatch.seconds())}")
+        note(f"{title}, {counted(len(classes))}, {duration(stopwatch.seconds())}")
         columns.append([Heat(title, map_, method in SIGNED, note) for map_, note in zip(maps, notes, strict=True)])
     rows = []
     for number, name in enumerate(pictures.names):
