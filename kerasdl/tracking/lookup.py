@@ -9,6 +9,7 @@
 A run is found whatever its state; whether it has a model is for whoever needs one to say.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ class _Lookup:
 
     def _best(self, experiment: str, metric: str | None) -> Any:
         finished = [run for run in self._newest_first(self._experiments(experiment)) if run.info.status == "FINISHED"]
-        known = {name for run in finished for name in run.data.metrics}
+        known = {name for run in finished for name, value in run.data.metrics.items() if not math.isnan(value)}
         wanted = metric or next((name for name in PREFERRED if name in known), None)
         if wanted is None or wanted not in known:
             hint = did_you_mean(wanted, known) if wanted else ""
@@ -186,7 +187,7 @@ class _Lookup:
                 f"run=best: no finished run of experiment '{experiment}' has the metric "
                 f"'{wanted or PREFERRED[0]}'.{hint} Name another one with metric=, or an experiment=."
             )
-        having = [run for run in finished if wanted in run.data.metrics]
+        having = [run for run in finished if not math.isnan(run.data.metrics.get(wanted, math.nan))]
         sign = -1 if is_cost(wanted) else 1
         return max(having, key=lambda run: sign * run.data.metrics[wanted])
 
