@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kerasdl.errors import UserError
 from kerasdl.exporting.formats import Format
-from kerasdl.exporting.quiet import quiet
 from kerasdl.exporting.source import Source
 from kerasdl.exporting.tolerance import TOLERANCES, Tolerance
 from kerasdl.exporting.verification import Check, Measured, complaint, measure
+from kerasdl.quiet import quiet
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ a run. Within one process (a notebook) device, threads and determinism can't be 
 import logging
 import os
 import re
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kerasdl.errors import ConfigError
+from kerasdl.quiet import quiet
 
 
 @dataclass(frozen=True)
@@ -36,29 +35,14 @@ class Runtime:
 def import_tensorflow() -> None:
     """Imports TensorFlow without its start-up messages, unless the user set TF_CPP_MIN_LOG_LEVEL=0.
 
-    It writes some of them before it reads its log level, straight to the file descriptor, so that one is put aside
-    during the import. If the import fails, they are shown.
+    If the import fails, they are shown.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     # Each run of a process traces its own loops, once; TensorFlow takes them for one function traced again and again.
     logging.getLogger("tensorflow").addFilter(_is_not_about_retracing)
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
-        import tensorflow
-
-        return
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
-        os.dup2(aside.fileno(), 2)
-        try:
-            import tensorflow  # noqa: F401
-        except BaseException:
-            aside.seek(0)
-            os.write(terminal, aside.read())
-            raise
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet():
+        import tensorflow  # noqa: F401
 
 
 def _is_not_about_retracing(record: logging.LogRecord) -> bool:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasdl.exporting import litert, litert_int8
-from kerasdl.exporting.quiet import quiet
 from kerasdl.exporting.source import Source
+from kerasdl.quiet import quiet
 
 
 @pytest.fixture(scope="module")

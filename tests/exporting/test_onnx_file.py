@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kerasdl.exporting import onnx_file
-from kerasdl.exporting.quiet import quiet
 from kerasdl.exporting.source import Source
+from kerasdl.quiet import quiet
 
 
 @pytest.mark.parametrize("activation", ["gelu", "silu"])

@@ -1,6 +1,7 @@
-"""The converters' chatter kept off the user's terminal, and shown if one of them fails.
+"""The chatter of native code kept off the user's terminal, and shown if something fails.
 
-TensorFlow's, MLIR's and LiteRT's native code writes straight to file descriptor 2, whatever the log level.
+TensorFlow writes some of its start-up messages before it reads its log level, and its converters, MLIR's and LiteRT's,
+write whatever the level is: all straight to file descriptor 2.
 """
 
 import os
