@@ -53,6 +53,11 @@ def shorten(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def database_uri(path: Path) -> str:
+    """Returns the address of an sqlite file, in which a per cent sign and a question mark would mean something else."""
+    return f"sqlite:///{path.as_posix().replace('%', '%25').replace('?', '%3F')}"
+
+
 @contextlib.contextmanager
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Holds the lock file `path`; calls `waiting` once if another process has it.

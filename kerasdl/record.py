@@ -129,7 +129,7 @@ def profile(tracker: "Tracker", folder: Path | None) -> None:
 def _containers(config: DictConfig) -> dict[str, Any]:
     containers: Any = OmegaConf.to_container(config, resolve=True)
     containers.pop("sweep", None)  # a run doesn't depend on how it was found
-    containers["paths"]["output_dir"] = str(Path(config.paths.output_dir).expanduser().absolute())
+    containers["paths"]["output_dir"] = str(Path(config.paths.output_dir).expanduser().resolve())
     containers["tracking"]["uri"] = config.tracking.uri and secrets.hide(config.tracking.uri)
     return containers
 

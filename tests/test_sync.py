@@ -126,3 +126,31 @@ def test_a_mistyped_argument_is_refused(argument, capsys):
 
 def test_a_directory_that_is_not_there(tmp_path, capsys):
     assert "paths.output_dir must be a directory" in fails(capsys, f"paths.output_dir={tmp_path / 'no'}")
+
+
+def test_what_the_artifact_store_refused_is_kept_and_sent_when_it_takes_it(config, tmp_path, capsys):
+    import numpy as np
+
+    import kerasdl
+
+    output = tmp_path / "mlruns"
+    output.mkdir()
+    (output / "artifacts").touch()  # a file where MLflow wants a folder
+    result = kerasdl.run(config("debug=one_batch", tracking="mlflow"))
+    (problem,) = result.problems
+    assert "did not take requirements.txt, config.yaml, " in problem or "did not take config.yaml, " in problem
+    assert "is kept in" in problem
+    assert f"python -m kerasdl.sync paths.output_dir={output}" in problem
+    network = kerasdl.load(result.run_id, output_dir=output, checkpoint="last")  # needs nothing from that store
+    assert network.image_shape == (8, 8, 1)
+    assert "did not take" in fails(capsys, f"paths.output_dir={output}")
+    (output / "artifacts").unlink()
+    sync.main([f"paths.output_dir={output}"])
+    assert f"run {result.run_id}: " in capsys.readouterr().out
+    sync.main([f"paths.output_dir={output}"])
+    assert capsys.readouterr().out.startswith("Nothing waits to be sent")
+    network = kerasdl.load(result.run_id, output_dir=output)
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    np.testing.assert_array_equal(network(images), result.model.predict(images, verbose=0))
+    files = sorted(path.name for path in (output / "artifacts" / result.run_id / "artifacts").iterdir())
+    assert {"config.yaml", "requirements.txt", "steps.csv", "learning_curves.png"} <= set(files)

@@ -61,8 +61,10 @@ def with_saved_configuration(config: DictConfig, overrides: Sequence[str], group
     typed = [override.partition("=")[0].lstrip("+") for override in overrides]
     if not can_be_run_id(config.resume) or any(key.partition("@")[0] in groups or key.startswith("~") for key in typed):
         return config
-    saved = OmegaConf.create(find(config.paths.output_dir, config.resume).record.config)
-    for key in [*typed, "paths.output_dir", "resume"]:
+    folder = find(config.paths.output_dir, config.resume)
+    saved = OmegaConf.create(folder.record.config)
+    saved.tracking.uri = folder.here(saved.tracking.uri)
+    for key in [*typed, "paths", "resume"]:  # where things are is this machine's
         if key.partition(".")[0] in config:  # Hydra's own settings aren't
             OmegaConf.update(saved, key, OmegaConf.select(config, key), merge=False, force_add=True)
     return saved

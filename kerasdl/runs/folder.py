@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from kerasdl.errors import ResumeError
-from kerasdl.files import Busy, OwnedLock, written_whole
+from kerasdl.files import Busy, OwnedLock, database_uri, written_whole
 
 FINISHED = "FINISHED"
 
@@ -36,7 +37,8 @@ class Record:
         status: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`; a run that was killed by force still says `RUNNING`.
         created: local time, ISO 8601 with microseconds.
         run_id: MLflow's run id; None until the run is open there, and without MLflow.
-        tracking_uri: the store that has the run, without a password; None without MLflow.
+        tracking_uri: the store that has the run, without a password; None without MLflow. `RunFolder.tracking_uri` says
+            where it is now.
         experiment: MLflow's experiment, by name; None without MLflow.
         metrics: of its end, once it has one: the last epoch's and the test's, and its number of parameters.
         environment: versions, device and threads that the promise of equal bits depends on.
@@ -106,6 +108,28 @@ class RunFolder:
     @property
     def record(self) -> Record:
         return self._record
+
+    @property
+    def output_dir(self) -> Path:
+        """The directory of all runs, in which the folder is now."""
+        return self.path.parent.parent
+
+    @property
+    def tracking_uri(self) -> str | None:
+        """The store that has the run, without a password; a database that lay in the output directory moves with it."""
+        return self.here(self._record.tracking_uri)
+
+    def here(self, address: str | None) -> str | None:
+        """Returns the address of a store, as the record has it, as of where this folder is now."""
+        if address is None or not address.startswith("sqlite:///"):
+            return address
+        path, options, given = address.removeprefix("sqlite:///").partition("?")
+        database = Path(unquote(path))
+        now = self.output_dir / database.name
+        made_in = self._record.config.get("paths", {}).get("output_dir")
+        # The folder of a sweep of an older version doesn't say it.
+        was_inside = now.is_file() if made_in is None else database.parent == Path(made_in)
+        return f"{database_uri(now)}{options}{given}" if was_inside else address
 
     @property
     def checkpoints(self) -> Path:

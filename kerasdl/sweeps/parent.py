@@ -29,7 +29,11 @@ def folder_of(output_dir: str | Path, name: str, experiment: str) -> RunFolder:
     path = Path(output_dir).expanduser().resolve() / "sweeps" / f"{name}@{owner.machine()}"
     if (path / "run.json").exists():
         return RunFolder.open(path)
-    new = RunFolder.new(output_dir, {"tracking": {"experiment": experiment, "run_name": name}}, f"sweep {name}")
+    config = {
+        "tracking": {"experiment": experiment, "run_name": name},
+        "paths": {"output_dir": str(path.parent.parent)},
+    }
+    new = RunFolder.new(output_dir, config, f"sweep {name}")
     return RunFolder(path, new.record)
 
 

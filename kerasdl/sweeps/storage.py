@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from kerasdl.errors import ConfigError
-from kerasdl.files import locked, put_in_place
+from kerasdl.files import database_uri, locked, put_in_place
 from kerasdl.tracking import secrets
 from kerasdl.tracking.store import DATABASE as MLFLOW_DATABASE
 
@@ -35,7 +36,7 @@ def address(storage: str | None, output_dir: str | Path) -> str:
         output_dir: `paths.output_dir`.
     """
     if storage is None:
-        return f"sqlite:///{(Path(output_dir).expanduser().resolve() / DATABASE).as_posix()}"
+        return database_uri(Path(output_dir).expanduser().resolve() / DATABASE)
     if "://" not in storage:
         return str(Path(storage).expanduser().resolve())
     scheme, _, rest = storage.partition("://")
@@ -46,7 +47,7 @@ def file_of(where: str) -> Path | None:
     """Returns the file of an sqlite database or a journal; None for a server's database."""
     if "://" not in where:
         return Path(where)
-    return Path(where.partition(":///")[2].partition("?")[0]) if where.startswith("sqlite") else None
+    return Path(unquote(where.partition(":///")[2].partition("?")[0])) if where.startswith("sqlite") else None
 
 
 def open_storage(where: str) -> "BaseStorage":
@@ -128,7 +129,7 @@ def _make_sqlite(path: Path) -> None:
     making, whole = (path.with_name(f".{path.name}.making{end}") for end in ("", ".whole"))
     for left in (making, whole):
         left.unlink(missing_ok=True)
-    optuna.storages.RDBStorage(f"sqlite:///{making.as_posix()}").engine.dispose()
+    optuna.storages.RDBStorage(database_uri(making)).engine.dispose()
     with contextlib.closing(sqlite3.connect(making)) as source, contextlib.closing(sqlite3.connect(whole)) as copy:
         source.backup(copy)
     put_in_place(whole, path)

@@ -13,6 +13,7 @@ from kerasdl.errors import TrackingError
 from kerasdl.tracking import entries, limits
 from kerasdl.tracking.failures import told
 from kerasdl.tracking.store import Store
+from kerasdl.tracking.upload import upload
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,19 +77,24 @@ class Artifacts:
 
     def file(self, source: Path, folder: str) -> None:
         """Keeps a file in the artifact folder `folder`, or everything in a folder."""
-        with told(self._store):
-            if source.is_dir():
-                self._client.log_artifacts(self._run_id, str(source), folder)
-            else:
-                self._client.log_artifact(self._run_id, str(source), folder)
+        self._upload(source, folder)
 
     def _write(self, path: str, write: Callable[[Path], Any]) -> None:
         folder, _, name = path.rpartition("/")
         with tempfile.TemporaryDirectory(prefix="kerasdl-") as temporary:
             file = Path(temporary) / name
             write(file)
+            self._upload(file, folder or None)
+
+    def _upload(self, source: Path, folder: str | None) -> None:
+        try:
             with told(self._store):
-                self._client.log_artifact(self._run_id, str(file), folder or None)
+                upload(self._client, self._client.get_run(self._run_id).info.artifact_uri, source, folder)
+        except OSError as error:
+            raise TrackingError(
+                f"run {self._run_id} can't take {folder or source.name}: {error.filename or 'its artifact store'} can't "
+                f"be written ({error.strerror or error}). Mend that, or keep nothing with the run: log=false."
+            ) from error
 
     def _files(self, folder: str | None) -> Iterator[str]:
         for found in self._client.list_artifacts(self._run_id, folder):

@@ -93,6 +93,11 @@ def points(entry: Entry) -> list[Point]:
     return [tuple(point) for point in entry["points"]] if entry["kind"] in POINTS else []
 
 
+def has_file(entry: Entry) -> bool:
+    """Returns whether the entry stands for files, which go elsewhere than the rest of a run."""
+    return entry["kind"] in ("artifact", "model")
+
+
 def name(entry: Entry) -> str:
     """Returns what the entry is, in words for the user."""
     match entry["kind"]:

@@ -19,6 +19,8 @@ from kerasdl.tracking.store import Store, import_mlflow
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What sqlite and the drivers of other databases say when the same call may succeed later.
 _DATABASE_IS_AWAY = re.compile(r"locked|busy|is full|disk i/o|connect|timeout|timed out|server closed|terminat", re.I)
+# What urllib3 says instead of handing on the last of several answers.
+_RETRIED = re.compile(r"too many (\d+) error responses")
 _DATABASE_REFUSES = re.compile(r"authentication|password|does not exist", re.I)
 
 
@@ -53,6 +55,37 @@ def is_temporary(error: Exception) -> bool:
     )
 
 
+def is_away(error: Exception) -> bool:
+    """Returns whether the store takes nothing at the moment, so that a file had better wait with all that follows it.
+
+    Not if what failed may concern files only: the server's own trouble with them (500, 507), or a disk that is full.
+    """
+    status = _http_status(error)
+    full = any(isinstance(cause, OSError) and cause.errno in _FULL for cause in _causes(error))
+    return is_temporary(error) and status not in (500, 507) and not full
+
+
+def is_invalid(error: Exception) -> bool:
+    """Returns whether MLflow refuses the very value, so that it can never be stored: a name, a param that changed."""
+    from mlflow.exceptions import MlflowException
+
+    return isinstance(error, MlflowException) and error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+
+
+def _http_status(error: Exception) -> int | None:
+    import requests
+    from mlflow.exceptions import RestException
+
+    for cause in _causes(error):
+        if isinstance(cause, requests.exceptions.RetryError) and (found := _RETRIED.search(str(cause))):
+            return int(found[1])
+        if isinstance(cause, requests.HTTPError) and cause.response is not None:
+            return cause.response.status_code
+        if isinstance(cause, RestException):
+            return cause.get_http_status_code()
+    return None
+
+
 def away(store: Store, error: Exception, folder: Path) -> str:
     """Returns the line for a store that doesn't take anything for the time being."""
     what = "does not answer" if store.is_server else "can't be written now"
@@ -73,7 +106,14 @@ def opening_error(error: Exception, store: Store) -> TrackingError:
     return told
 
 
-def waiting_error(name: str, count: int, folder: Path, store: Store, error: Exception | None) -> TrackingError:
+def waiting_error(
+    name: str,
+    count: int,
+    folder: Path,
+    store: Store,
+    error: Exception | None,
+    refused: Mapping[str, Exception] | None = None,
+) -> TrackingError:
     """Returns the error for a run of which something couldn't be sent in time.
 
     Args:
@@ -81,9 +121,14 @@ def waiting_error(name: str, count: int, folder: Path, store: Store, error: Exce
         count: number of journal entries that wait.
         folder: where they are kept.
         store: where they should go.
-        error: why they couldn't be sent; None if the store was too slow.
+        error: why they couldn't be sent; None if the store was too slow, or refused only what `refused` names.
+        refused: what the store refused while it took the rest, by what it was.
     """
-    why = f"did not take it ({reason(error)})" if error else "took too long"
+    if error is None and refused:
+        error = next(iter(refused.values()))
+        why = f"did not take {_listed(refused)} ({reason(error)})"
+    else:
+        why = f"did not take it ({reason(error)})" if error else "took too long"
     much = "1 entry" if count == 1 else f"{count} entries"
     told = TrackingError(
         f"MLflow run {name} is not complete: {store.describe()} {why}. What is left ({much}) is kept in "
@@ -93,17 +138,17 @@ def waiting_error(name: str, count: int, folder: Path, store: Store, error: Exce
     return told
 
 
-def writing_error(failures: Mapping[str, Exception], name: str, store: Store) -> TrackingError:
-    """Returns the error for what the store refused, by what it was."""
-    names = list(failures)
-    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    first = failures[names[0]]
-    told = TrackingError(
-        f"MLflow run {name} is not complete: could not write {listed} ({one_line(first)}). "
-        f"See that {store.key} ('{store.address}') can be reached and has space, then run again."
-    )
+def writing_error(failures: Mapping[str, Exception], name: str) -> TrackingError:
+    """Returns the error for what couldn't be kept at all, neither in MLflow nor here, by what it was."""
+    first = next(iter(failures.values()))
+    told = TrackingError(f"MLflow run {name} is not complete: could not write {_listed(failures)} ({one_line(first)}).")
     told.__cause__ = first
     return told
+
+
+def _listed(failures: Mapping[str, Exception]) -> str:
+    names = list(failures)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def sync_command(store: Store) -> str:

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 from kerasdl.console import warn
 from kerasdl.files import written_whole
+from kerasdl.tracking import aside
+from kerasdl.tracking.aside import Aside
 
 Entry = dict[str, Any]
 
@@ -26,9 +28,10 @@ _BLOCK = 2**16
 
 
 class Read(NamedTuple):
-    """An entry as it stands in the journal; `end` is the offset behind it."""
+    """An entry as it stands in the journal, between the offsets `begin` and `end`, in bytes."""
 
     entry: Entry
+    begin: int
     end: int
 
 
@@ -38,7 +41,10 @@ class Journal:
     Each entry is a line: CRC-32 as eight hexadecimal digits, a space, JSON (with Python's NaN and Infinity).
 
     Args:
-        folder: holds the files `journal` and `sent`; it exists.
+        folder: holds the files `journal`, `sent` and `aside`; it exists.
+
+    Attributes:
+        aside: which entries wait apart.
 
     Raises:
         OSError: the files can't be made or opened.
@@ -59,6 +65,7 @@ class Journal:
         self._damaged: set[int] = set()
         self._end = self._synced = _cut_torn_line(self._file)
         self._sent = _valid_offset(_read_sent(self._sent_path), self.path)
+        self.aside = Aside(folder)
 
     @property
     def sent(self) -> int:
@@ -120,6 +127,20 @@ class Journal:
         for read in self._read(0, self._end):
             yield read.entry
 
+    def set_aside(self) -> Iterator[Read]:
+        """Yields the entries that wait apart, in the order in which they were appended."""
+        for begin in self.aside.begins():
+            yield from self._read(begin, min(begin + 1, self._end))
+
+    def sent_after(self, read: Read) -> Iterator[Entry]:
+        """Yields the entries that were appended after another one and have been sent."""
+        yield from (later.entry for later in self._read(read.end, self._sent) if later.begin not in self.aside)
+
+    def waiting(self) -> Iterator[Entry]:
+        """Yields the entries that the store doesn't have: those that wait apart, and those that haven't been sent."""
+        for read in (*self.set_aside(), *self.unsent()[1]):
+            yield read.entry
+
     def mark_sent(self, offset: int) -> None:
         """Notes that everything before `offset` has been sent.
 
@@ -137,11 +158,11 @@ class Journal:
         return kept
 
     def count_unsent(self) -> int:
-        """Returns the number of entries that haven't been sent."""
+        """Returns the number of entries that haven't been sent, or wait apart."""
         with open(self.path, "rb") as file:
             file.seek(self._sent)
             on_disk = sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
-        return on_disk + len(self._kept)
+        return on_disk + len(self._kept) + len(self.aside)
 
     def close(self) -> None:
         """Closes the files; nothing may be appended or sent afterwards."""
@@ -199,7 +220,7 @@ class Journal:
                 start, begin = start + len(line), start
                 entry = _parse(line)
                 if entry is not None:
-                    yield Read(entry, start)
+                    yield Read(entry, begin, start)
                 elif begin not in self._damaged:
                     self._damaged.add(begin)
                     warn(f"{self.path}: the line at byte {begin} is damaged and was left out ({len(line)} bytes).")
@@ -212,7 +233,10 @@ def has_unsent(folder: Path) -> bool:
     """Returns whether the journal in `folder`, if there is one, has anything that waits to be sent; opens nothing."""
     path = folder / "journal"
     try:
-        return _valid_offset(_read_sent(folder / "sent"), path) < path.stat().st_size
+        size = path.stat().st_size
+        return _valid_offset(_read_sent(folder / "sent"), path) < size or any(
+            begin < size for begin in aside.read(folder)
+        )
     except FileNotFoundError:
         return False
 

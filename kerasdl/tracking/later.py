@@ -41,7 +41,7 @@ def end_left(folder: RunFolder, located: Store, status: str, trace: str) -> None
 
 
 def send_waiting(folder: RunFolder, located: Store, progress: Callable[[int, int], None]) -> int:
-    """Sends all of a run's journal that hasn't been sent, and creates the run in MLflow if there is none.
+    """Sends all of a run's journal that the store hasn't got, and creates the run in MLflow if there is none.
 
     Args:
         folder: the run's; its lock is held.
@@ -58,7 +58,7 @@ def send_waiting(folder: RunFolder, located: Store, progress: Callable[[int, int
     tracking = folder.record.config.get("tracking", {})
     journal = Journal(folder.tracking)
     try:
-        Spool(folder.tracking).remove_all_but(read.entry for read in journal.unsent()[1])
+        Spool(folder.tracking).remove_all_but(journal.waiting())
         count, begin = journal.count_unsent(), journal.sent
         sender = Sender(
             store,
@@ -71,14 +71,18 @@ def send_waiting(folder: RunFolder, located: Store, progress: Callable[[int, int
             sender.open()
             for offset in sender.send():
                 progress(offset - begin, journal.end - begin)
+            for _ in sender.send_aside():
+                progress(journal.end - begin, journal.end - begin)
         except Exception as error:
             if is_temporary(error):
                 raise waiting_error(folder.id, journal.count_unsent(), folder.tracking, store, error) from error
             if sender.run_id is None:
                 raise opening_error(error, store) from error
             raise
+        if left := journal.count_unsent():
+            raise waiting_error(folder.id, left, folder.tracking, store, None, sender.refused)
         if sender.failures:
-            raise writing_error(sender.failures, folder.id, store)
+            raise writing_error(sender.failures, folder.id)
         return count
     finally:
         journal.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl.errors import TrackingError
 from kerasdl.tracking.failures import one_line, told
+from kerasdl.tracking.upload import upload
 
 if TYPE_CHECKING:
     import keras
@@ -63,7 +64,7 @@ def save(model: "keras.Model", example: "np.ndarray", folder: Path, metadata: di
     )
 
 
-def upload(client: "MlflowClient", folder: Path, *, run_id: str, experiment_id: str, entry_id: str, step: int) -> None:
+def attach(client: "MlflowClient", folder: Path, *, run_id: str, experiment_id: str, entry_id: str, step: int) -> None:
     """Uploads what `save` wrote, as the output "model" of a run; may be repeated, whatever an earlier try has reached.
 
     Args:
@@ -86,7 +87,7 @@ def upload(client: "MlflowClient", folder: Path, *, run_id: str, experiment_id: 
     description.model_id = description.model_uuid = logged.model_id
     description.artifact_path = logged.artifact_location
     description.save(str(folder / "MLmodel"))
-    client.log_model_artifacts(logged.model_id, str(folder))
+    upload(client, logged.artifact_location, folder)
     client.finalize_logged_model(logged.model_id, "READY")
     # Last, so that a run never has a model whose files are missing; looked up, because MLflow would add it again.
     outputs = client.get_run(run_id).outputs

@@ -7,10 +7,9 @@ from kerasdl.tracking.store import Store, require
 
 def require_same(store: Store, folder: RunFolder) -> None:
     """Raises TrackingError if the run is in MLflow already, but in another store than `store`."""
-    record = folder.record
-    if record.run_id and record.tracking_uri not in (None, store.address):
+    if folder.record.run_id and folder.tracking_uri not in (None, store.address):
         raise TrackingError(
-            f"{store.key} must name the store that has run {folder.id}: {record.tracking_uri}. "
+            f"{store.key} must name the store that has run {folder.id}: {folder.tracking_uri}. "
             f"Received: '{store.address}'. Set tracking.uri to that one."
         )
 
@@ -25,7 +24,7 @@ def recorded_store(folder: RunFolder, located: Store) -> Store:
     Raises:
         TrackingError: the recorded store can't be used, or `located` should stand in for it and is another one.
     """
-    address = folder.record.tracking_uri
+    address = folder.tracking_uri
     if address in (None, located.address):
         store = located
     elif "***" in address:

@@ -44,7 +44,7 @@ class Recording:
         self._closing = False
         self.journal = Journal(folder.tracking)
         self._spool = Spool(folder.tracking)
-        self._spool.remove_all_but(read.entry for read in self.journal.unsent()[1])
+        self._spool.remove_all_but(self.journal.waiting())
         self.known = Known(self.journal, resumed_at)
         self._sender = Sender(
             store, folder, self.journal, experiment=settings.experiment, run_name=settings.run_name
@@ -126,10 +126,10 @@ class Recording:
             raise self.worker.opening_error
         told = []
         if self._sender.failures:
-            told.append(writing_error(self._sender.failures, self._folder.id, self._store))
+            told.append(writing_error(self._sender.failures, self._folder.id))
         if waiting:
-            folder = self._folder.tracking
-            told.append(waiting_error(self._folder.id, waiting, folder, self._store, self.worker.last_error))
+            why = self.worker.last_error, self._sender.refused
+            told.append(waiting_error(self._folder.id, waiting, self._folder.tracking, self._store, *why))
         for error in told[:-1]:
             warn(str(error))
         if told:

@@ -75,6 +75,7 @@ def _application(store: Store):
     }
     try:
         with store.lock():
+            store.prepare()
             initialize_backend_stores(store.uri, store.uri, artifacts)
     except MlflowException as error:
         raise TrackingError(

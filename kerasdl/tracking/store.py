@@ -14,13 +14,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import filelock
 
 from kerasdl.config.schema import Paths
+from kerasdl.console import warn
 from kerasdl.errors import TrackingError
-from kerasdl.files import put_in_place, shorten
-from kerasdl.tracking import checks, secrets
+from kerasdl.files import database_uri, put_in_place, shorten
+from kerasdl.tracking import checks, moved, secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -54,7 +56,7 @@ class Store:
         """The sqlite file, or None if the store is of another kind."""
         if not self.uri.startswith("sqlite:///"):
             return None
-        return Path(self.uri.removeprefix("sqlite:///").partition("?")[0]).absolute()
+        return Path(unquote(self.uri.removeprefix("sqlite:///").partition("?")[0])).absolute()
 
     @property
     def artifact_location(self) -> str | None:
@@ -63,7 +65,7 @@ class Store:
         Absolute, because MLflow would otherwise keep a path relative to the directory the program was started in.
         """
         is_database = self.uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
-        return str(self.output_dir / "artifacts") if is_database else None
+        return moved.artifact_location(self.output_dir) if is_database else None
 
     def describe(self) -> str:
         """Returns where results go, in a phrase for the user."""
@@ -98,14 +100,28 @@ class Store:
             uri += "" if "?" in uri else f"?timeout={SQLITE_BUSY_SECONDS}"
         try:
             with self.lock():
-                if self.database and not self.database.exists():
-                    _create_database(self.database)
+                self.prepare()
                 return mlflow.MlflowClient(tracking_uri=uri)
         except filelock.Timeout as error:
             raise TrackingError(
                 f"{self.key}: another process has held {error.lock_file} for {LOCK_TIMEOUT_SECONDS:g} s. "
                 "End that process, or name another directory."
             ) from error
+
+    def prepare(self) -> None:
+        """Makes a local database, or lets one that was moved say where its artifacts are; the lock is held.
+
+        Raises:
+            TrackingError: it was moved and can't be changed.
+        """
+        if self.database is None:
+            return
+        if not self.database.exists():
+            _create_database(self.database)
+        for before in moved.follow(self.database):
+            warn(
+                f"{shorten(self.database.parent)} was moved or copied from {before}; its runs' files are looked for here."
+            )
 
     def lock(self) -> AbstractContextManager:
         """Returns what first openings of a sqlite store take in turn: migrations of two processes would collide."""
@@ -129,7 +145,7 @@ def locate(config) -> Store:
         return Store(config.tracking.uri.rstrip("/"), output_dir, "tracking.uri")
     if uri := os.environ.get("MLFLOW_TRACKING_URI"):
         return Store(uri.rstrip("/"), output_dir, "MLFLOW_TRACKING_URI")
-    return Store(f"sqlite:///{(output_dir / DATABASE).as_posix()}", output_dir, "paths.output_dir")
+    return Store(database_uri(output_dir / DATABASE), output_dir, "paths.output_dir")
 
 
 def open_store(config) -> "MlflowClient":
@@ -190,7 +206,7 @@ def _create_database(database: Path) -> None:
     for left in database.parent.glob(f".{database.name}.making*"):
         left.unlink(missing_ok=True)
     making, whole = (database.with_name(f".{database.name}.making{end}") for end in ("", ".whole"))
-    mlflow.MlflowClient(tracking_uri=f"sqlite:///{making.as_posix()}")
+    mlflow.MlflowClient(tracking_uri=database_uri(making))
     # A copy, since MLflow keeps the file open; sqlite syncs it.
     with contextlib.closing(sqlite3.connect(making)) as source, contextlib.closing(sqlite3.connect(whole)) as copy:
         source.backup(copy)

@@ -8,6 +8,7 @@ at any time, since everything is on disk; `kerasdl.sync` or a resumed run sends 
 import threading
 import time
 from collections.abc import Callable
+from itertools import chain
 
 from kerasdl.console import say, warn
 from kerasdl.errors import TrackingError
@@ -111,7 +112,7 @@ class Worker:
                 self._decided.set()
             if self._sender.abandoned.is_set():
                 return False
-            for _ in self._sender.send():
+            for _ in chain(self._sender.send(), self._sender.send_aside() if closing else ()):
                 self._note_progress()
         except Exception as error:
             return self._fail(error)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from kerasdl import console
+from kerasdl import console, runs
 from kerasdl.commands import RUN_KEYS, Values
 from kerasdl.config.composition import place
 from kerasdl.config.schema import Paths
@@ -153,14 +153,16 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
         values["experiment"],
         values["metric"],
     )
-    config = restoring.configuration(found)
+    # A checkpoint and all that it needs are in the run's folder, whatever became of its artifacts.
+    folder = runs.find(values["paths.output_dir"], found.run.id) if values["checkpoint"] else None
+    config = restoring.configuration(found, folder)
     trainer = config.trainer.copy()
     trainer.device = "cpu" if trainer.device == "cpu" else "auto"  # a GPU is no condition for looking at a network
     if not as_trained:
         trainer.threads = None
     with runtime.precision_and_device(trainer, _threads(found) if as_trained else None) as settings:
-        if values["checkpoint"]:
-            model, names = restoring.from_checkpoint(found, config, values["paths.output_dir"], values["checkpoint"])
+        if folder:
+            model, names = restoring.from_checkpoint(found, config, folder, values["checkpoint"])
         else:
             model, names = restoring.from_model(found, config, values["paths.output_dir"])
         results = found.artifacts if values["log"] else NoArtifacts()

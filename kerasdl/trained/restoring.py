@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kerasdl import console, data, runs
 from kerasdl.config.schema import Paths
@@ -19,22 +19,30 @@ if TYPE_CHECKING:
 _NEEDED = ("model", "data", "task", "trainer", "seed", "paths")
 
 
-def configuration(found: Found) -> DictConfig:
+def configuration(found: Found, folder: runs.RunFolder | None = None) -> DictConfig:
     """Returns the configuration that a run keeps; where decoded examples are kept is this machine's.
+
+    Args:
+        found: the run.
+        folder: of the run on this machine, whose record is read then; None reads `config.yaml` among the artifacts.
 
     Raises:
         TrackingError: it has none, or a damaged one.
     """
-    with tempfile.TemporaryDirectory(prefix="kerasdl-") as folder:
-        path = found.artifacts.fetch("config.yaml", Path(folder))
-        try:
-            config = OmegaConf.load(path)
-        except Exception as error:  # whatever YAML makes of a damaged file
-            raise TrackingError(f"config.yaml of run {found.run.id} can't be read ({error}).") from error
+    config = OmegaConf.create(folder.record.config) if folder else _kept_configuration(found)
     if not isinstance(config, DictConfig) or any(key not in config for key in _NEEDED):
         raise TrackingError(f"config.yaml of run {found.run.id} must be one of kerasdl's. Name another run.")
     config.paths.cache_dir = os.environ.get("KERASDL_CACHE_DIR") or Paths.cache_dir
     return config
+
+
+def _kept_configuration(found: Found) -> DictConfig | ListConfig:
+    with tempfile.TemporaryDirectory(prefix="kerasdl-") as temporary:
+        path = found.artifacts.fetch("config.yaml", Path(temporary))
+        try:
+            return OmegaConf.load(path)
+        except Exception as error:  # whatever YAML makes of a damaged file
+            raise TrackingError(f"config.yaml of run {found.run.id} can't be read ({error}).") from error
 
 
 def from_model(found: Found, config: DictConfig, output_dir: str) -> "tuple[keras.Model, tuple[str, ...]]":
@@ -49,22 +57,21 @@ def from_model(found: Found, config: DictConfig, output_dir: str) -> "tuple[kera
 
 
 def from_checkpoint(
-    found: Found, config: DictConfig, output_dir: str, which: str
+    found: Found, config: DictConfig, folder: runs.RunFolder, which: str
 ) -> "tuple[keras.Model, tuple[str, ...]]":
     """Returns the network with the weights of a checkpoint in the run's folder on this machine, and the class names.
 
     Args:
         found: the run.
         config: its configuration.
-        output_dir: `paths.output_dir`, under which the folder is.
+        folder: of the run.
         which: `last` or `best`.
 
     Raises:
-        ResumeError: the folder or the checkpoint isn't here, or is of another network.
+        ResumeError: the checkpoint isn't here, or is of another network.
     """
     from kerasdl.assembly import build_serving
 
-    folder = runs.find(output_dir, found.run.id)
     snapshot = _snapshot(folder, which)
     info = data.check(config.data)
     network, serving = build_serving(config, info)

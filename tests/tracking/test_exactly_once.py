@@ -183,9 +183,10 @@ def test_a_model_whose_sending_was_interrupted_anywhere_is_there_once(config, ne
 
     client_class = mlflow.MlflowClient
     located = tracking.locate(config)
-    for name in ("create_logged_model", "log_model_artifacts", "finalize_logged_model", "log_outputs"):
+    calls = [(client_class, name) for name in ("create_logged_model", "finalize_logged_model", "log_outputs")]
+    for owner, name in (calls[0], (logged_model, "upload"), *calls[1:]):
         with monkeypatch.context() as patch:
-            patch.setattr(client_class, name, dies_after(getattr(client_class, name)))
+            patch.setattr(owner, name, dies_after(getattr(owner, name)))
             with pytest.raises(Killed):
                 send_waiting(folder, located, lambda *_: None)
     assert send_waiting(folder, located, lambda *_: None) == 1

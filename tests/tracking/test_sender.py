@@ -1,12 +1,14 @@
 """What is sent in which calls, with a client that only takes notes."""
 
-from pathlib import Path
+import errno
 
 import pytest
+import requests
+from mlflow.exceptions import MlflowException
 
 from kerasdl.runs import RunFolder
 from kerasdl.tracking import entries
-from kerasdl.tracking.journal import Journal
+from kerasdl.tracking.journal import Journal, has_unsent
 from kerasdl.tracking.sender import Sender
 from kerasdl.tracking.spool import Spool
 
@@ -20,25 +22,32 @@ class Client:
         self.inputs = []
         self.inputs_tried = 0
         self.away = False
+        self.no_files = None  # what files are refused with
+        self.ended = []
 
     def log_batch(self, run_id, metrics=(), params=(), tags=()):
         if self.away:
             raise ConnectionError("away")
         if any(metric.key == "bad" for metric in metrics):
-            raise ValueError("invalid name")
+            raise MlflowException.invalid_parameter_value("invalid name")
+        if any(param.key == "denied" for param in params):
+            raise PermissionError(errno.EACCES, "Permission denied")
         self.batches.append([(item.key, getattr(item, "step", None)) for item in (*metrics, *params, *tags)])
 
     def log_inputs(self, run_id, inputs):
         """Refuses a data set at first, as MLflow's SQL store does when another run adds it at the same moment."""
-        from mlflow.exceptions import MlflowException
-
         self.inputs_tried += 1
         if self.inputs_tried == 1:
             raise MlflowException("UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest")
         self.inputs += [item.dataset.name for item in inputs]
 
-    def log_artifact(self, run_id, path, folder):
-        self.artifacts.append((Path(path).read_text(), folder))
+    def set_terminated(self, run_id, status, time):
+        self.ended.append(status)
+
+    def upload(self, address, source, folder):
+        if self.no_files:
+            raise self.no_files
+        self.artifacts.append((source.read_text(), folder))
 
 
 @pytest.fixture
@@ -54,8 +63,9 @@ def journal(folder):
 
 
 @pytest.fixture
-def sender(folder, journal):
+def sender(folder, journal, monkeypatch):
     sender = Sender(None, folder, journal, experiment="e")
+    monkeypatch.setattr("kerasdl.tracking.sender.upload", Client.upload)
     sender._client, sender.run_id = Client(), "run"
     return sender
 
@@ -153,3 +163,108 @@ def test_a_data_set_that_another_run_adds_at_the_same_moment_is_kept(journal, se
     list(sender.send())
     assert sender._client.inputs == ["digits"]
     assert sender.failures == {}
+
+
+def http_error(status):
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError(f"{status} from the server", response=response)
+
+
+REFUSALS = [
+    PermissionError(errno.EACCES, "Permission denied"),
+    OSError(errno.EROFS, "Read-only file system"),
+    NotADirectoryError(errno.ENOTDIR, "Not a directory"),
+    OSError(errno.ENOSPC, "No space left on device"),
+    http_error(403),
+    http_error(413),
+    http_error(500),
+    http_error(507),
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=repr)
+def test_a_file_that_is_refused_waits_and_holds_up_nothing(refusal, folder, journal, sender):
+    path = Spool(folder.tracking).add("note.txt", lambda path: path.write_text("hello"))
+    journal.append(entries.artifact(path, "notes", spooled=True))
+    append_metrics(journal, [1])
+    sender._client.no_files = refusal
+    list(sender.send())
+    assert sender._client.batches == [[("loss", 1)]]
+    assert sender.refused == {"notes/note.txt": refusal}
+    assert (journal.count_unsent(), journal.sent) == (1, journal.end)
+    journal.close()
+    assert has_unsent(folder.tracking)
+
+    again = sender._journal = Journal(folder.tracking)  # another process, when the store is mended
+    Spool(folder.tracking).remove_all_but(again.waiting())
+    sender._client.no_files = None
+    list(sender.send())
+    list(sender.send_aside())
+    assert sender._client.artifacts == [("hello", "notes")]
+    assert (again.count_unsent(), sender.refused, path.exists()) == (0, {}, False)
+    assert not has_unsent(folder.tracking)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503])
+def test_a_server_that_is_away_holds_up_files_as_well(status, folder, journal, sender):
+    path = Spool(folder.tracking).add("note.txt", lambda path: path.write_text("hello"))
+    journal.append(entries.artifact(path, "notes", spooled=True))
+    sender._client.no_files = http_error(status)
+    with pytest.raises(requests.HTTPError):
+        list(sender.send())
+    assert len(journal.aside) == 0
+    assert journal.count_unsent() == 1
+
+
+def test_what_is_no_file_waits_too(journal, sender):
+    journal.append(entries.params({"denied": "1"}))
+    append_metrics(journal, [1])
+    list(sender.send())
+    assert list(sender.refused) == ["params denied ..."]
+    assert journal.count_unsent() == 1
+    assert sender._client.batches == [[("loss", 1)]]
+
+
+def test_an_older_file_does_not_replace_a_newer_one_of_the_same_name(folder, journal, sender):
+    for text in ("old", "new"):
+        path = Spool(folder.tracking).add("steps.csv", lambda path, text=text: path.write_text(text))
+        journal.append(entries.artifact(path, None, spooled=True))
+        sender._client.no_files = OSError(errno.EROFS, "Read-only file system") if text == "old" else None
+        list(sender.send())
+    list(sender.send_aside())
+    assert sender._client.artifacts == [("new", None)]
+    assert journal.count_unsent() == 0
+    assert not any((folder.tracking / "spool").iterdir())
+
+
+def test_of_several_files_of_one_name_that_wait_the_last_stays(folder, journal, sender):
+    sender._client.no_files = OSError(errno.EROFS, "Read-only file system")
+    for text in ("old", "new"):
+        path = Spool(folder.tracking).add("steps.csv", lambda path, text=text: path.write_text(text))
+        journal.append(entries.artifact(path, None, spooled=True))
+    list(sender.send())
+    sender._client.no_files = None
+    list(sender.send_aside())
+    assert sender._client.artifacts[-1] == ("new", None)
+
+
+def test_a_file_of_the_users_that_is_gone_is_named_and_not_waited_for(tmp_path, journal, sender):
+    journal.append(entries.artifact(tmp_path / "trace", "profile", spooled=False))
+    list(sender.send())
+    assert list(sender.failures) == [str(tmp_path / "trace")]
+    assert journal.count_unsent() == 0
+
+
+def test_a_full_disk_sets_nothing_aside_and_loses_nothing(folder, journal, sender, monkeypatch):
+    path = Spool(folder.tracking).add("note.txt", lambda path: path.write_text("hello"))
+    journal.append(entries.artifact(path, None, spooled=True))
+    sender._client.no_files = OSError(errno.EROFS, "Read-only file system")
+
+    def full(self, begins):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("kerasdl.tracking.aside.Aside.add", full)
+    with pytest.raises(OSError, match="No space left"):
+        list(sender.send())
+    assert (journal.count_unsent(), path.read_text()) == (1, "hello")

@@ -26,6 +26,7 @@ class Script:
         self.rounds = list(rounds)
         self.calls = 0
         self.openings = []
+        self.sent_aside = 0
         self.sent_kept = False
 
     def open(self):
@@ -37,6 +38,10 @@ class Script:
     def send(self):
         self.calls += 1
         yield from self.rounds.pop(0)() if len(self.rounds) > 1 else self.rounds[0]()
+
+    def send_aside(self):
+        self.sent_aside += 1
+        yield 1
 
     def send_kept(self):
         self.sent_kept = True
