@@ -234,9 +234,8 @@ def has_unsent(folder: Path) -> bool:
     path = folder / "journal"
     try:
         size = path.stat().st_size
-        return _valid_offset(_read_sent(folder / "sent"), path) < size or any(
-            begin < size for begin in aside.read(folder)
-        )
+        sent = _valid_offset(_read_sent(folder / "sent"), path)
+        return sent < size or any(begin < size for begin in aside.read(folder))
     except FileNotFoundError:
         return False
 
