@@ -91,9 +91,10 @@ class Artifacts:
             with told(self._store):
                 upload(self._client, self._client.get_run(self._run_id).info.artifact_uri, source, folder)
         except OSError as error:
+            where = error.filename or "its artifact store"
             raise TrackingError(
-                f"run {self._run_id} can't take {folder or source.name}: {error.filename or 'its artifact store'} can't "
-                f"be written ({error.strerror or error}). Mend that, or keep nothing with the run: log=false."
+                f"run {self._run_id} can't take {folder or source.name}: {where} can't be written "
+                f"({error.strerror or error}). Mend that, or keep nothing with the run: log=false."
             ) from error
 
     def _files(self, folder: str | None) -> Iterator[str]:

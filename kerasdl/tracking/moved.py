@@ -1,7 +1,7 @@
 """A store that was moved or copied: its database still says that artifacts are where they were made.
 
-MLflow keeps absolute paths. Followed after a `cp -r`, they would read from the old place and, worse, write to it. So before
-a database is opened, the paths in it are compared with where the artifacts are, which is beside it, and set right.
+MLflow keeps absolute paths. Followed after a `cp -r`, they would lead to reads from the old place and, worse, writes to
+it. So before a database is opened, the paths in it are compared with where the artifacts are, beside it, and corrected.
 """
 
 import contextlib
@@ -56,8 +56,8 @@ def follow(database: Path) -> list[Path]:
             return [_path(place).parent for place in gone]
     except sqlite3.OperationalError as error:
         raise TrackingError(
-            f"{database} was moved from where its runs were made, and can't be changed to say where their files are now "
-            f"({error}). Make it writable, or copy its directory to a place that is: cp -r {shlex.quote(str(here))} DIR"
+            f"{database} was moved from where its runs were made, and can't be changed to say where their files are "
+            f"now ({error}). Make it writable, or copy its directory: cp -r {shlex.quote(str(here))} DIR"
         ) from error
 
 

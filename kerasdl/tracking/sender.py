@@ -3,8 +3,8 @@
 Sending an entry again does no harm. MLflow's SQL stores drop a metric point that they have (same key, time, step and
 value) and a param that doesn't change; tags, artifacts and the end of a run are written over; runs and models carry a
 tag by which an earlier try is found. So `Journal.sent` may lag behind the truth, and never runs ahead of it.
-Of what fails, a store that is away holds up everything; what the store refuses while it takes the rest is set aside, and
-only a value that MLflow can never hold is left out. Who calls, how often, and what a failure means for the run is left to
+A store that is away holds up everything; what the store refuses while it takes the rest is set aside; only a value that
+MLflow can never hold is left out. Who calls, how often, and what a failure means for the run is left to
 `kerasdl.tracking.worker` and `kerasdl.sync`.
 """
 
