@@ -119,9 +119,8 @@ class Store:
         if not self.database.exists():
             _create_database(self.database)
         for before in moved.follow(self.database):
-            warn(
-                f"{shorten(self.database.parent)} was moved or copied from {before}; its runs' files are looked for here."
-            )
+            here = shorten(self.database.parent)
+            warn(f"{here} was moved or copied from {before}; its runs' files are read and written here.")
 
     def lock(self) -> AbstractContextManager:
         """Returns what first openings of a sqlite store take in turn: migrations of two processes would collide."""

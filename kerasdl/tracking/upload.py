@@ -1,7 +1,7 @@
 """Files into an artifact store, by the address that the run or the model has now.
 
-MLflow's client remembers for the whole process where a run's files go, by the run's id alone. A copied store has the same
-ids, so that what belongs to the copy would go to the original.
+MLflow's client remembers for the whole process where a run's files go, by the run's id alone. A copied store has the
+same ids, so that what belongs to the copy would go to the original.
 """
 
 from pathlib import Path
