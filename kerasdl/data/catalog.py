@@ -5,8 +5,6 @@ the images and the names of the splits. Getting the files is left to `kerasdl.da
 """
 
 import difflib
-import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -60,7 +58,7 @@ def find(config: Any) -> Entry:
     info = DataInfo(
         name="/".join(part for part in (builder.name, _builder_config(builder)) if part),
         version=str(builder.version),
-        fingerprint=_fingerprint(builder),
+        fingerprint="",
         image_shape=image_shape,
         class_names=tuple(features[label_key].names),
         licence=getattr(builder.info.redistribution_info, "license", "") or _LICENCES.get(builder.name, ""),
@@ -185,13 +183,3 @@ def _image_shape(config: Any, feature: Any) -> tuple[int, int, int]:
             "data.image_size=[64,64]. Received: null."
         )
     return int(height), int(width), int(channels or 3)
-
-
-def _fingerprint(builder: Any) -> str:
-    if not builder.is_prepared():
-        return ""
-    splits = {
-        name: [list(map(int, split.shard_lengths)), int(split.num_bytes)] for name, split in builder.info.splits.items()
-    }
-    text = json.dumps([builder.info.full_name, splits], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,8 +1,9 @@
 """Decoded examples kept on disk between runs, so that a run neither decodes nor starts tf.data again.
 
-One directory holds a prepared data set at one image size: for each split read, `<split>.images.npy` (uint8) and
-`<split>.labels.npy` (int64), and `manifest.json` with their sizes and CRC-32 sums. Files are written whole under a lock
-and verified when they are read; images are mapped into memory and not copied.
+One directory holds a prepared data set, known by its contents, at one image size and as one version of the decoder
+reads it: for each split read, `<split>.images.npy` (uint8) and `<split>.labels.npy` (int64), and `manifest.json` with
+their sizes and CRC-32 sums. Files are written whole under a lock and verified when they are read; images are mapped
+into memory and not copied.
 """
 
 import contextlib
@@ -41,9 +42,11 @@ class Cache:
     """
 
     def __init__(self, entry: Entry, cache_dir: str | Path, report: Callable[[str], None]) -> None:
+        from kerasdl.data import decoding  # imports TensorFlow
+
         info = entry.info
         size = "x".join(map(str, info.image_shape))
-        folder = f"{_safe(info.name)}-{info.version}-{info.fingerprint}-{size}"
+        folder = f"{_safe(info.name)}-{info.version}-{info.fingerprint}-{size}-decoder{decoding.VERSION}"
         self.directory = Path(cache_dir).expanduser().absolute() / "decoded" / folder
         self._entry = entry
         self._report = report

@@ -10,6 +10,9 @@ import tensorflow_datasets as tfds
 
 from kerasdl.data.catalog import Entry, Segment
 
+# Raise it with every change that gives other pixels or labels: examples that are kept decoded are those of one version.
+VERSION = 1
+
 
 def encoded(entry: Entry, segments: Sequence[Segment]) -> tf.data.Dataset:
     """Returns (encoded image: string scalar, label: int64 scalar) of the examples of `segments`, in that very order."""

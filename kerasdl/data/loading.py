@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def check(config: Any) -> DataInfo:
         config: the `data` node of the configuration, its ranges checked by `kerasdl.config.checks`.
 
     Returns:
-        What the metadata says; `fingerprint` is empty if the data isn't prepared yet.
+        What the metadata says; `fingerprint`, which takes reading the data, is empty.
 
     Raises:
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
@@ -58,11 +58,12 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
         DataError: the data can't be had, read, or doesn't suit; see `check`.
     """
-    from kerasdl.data import preparation
+    from kerasdl.data import content, preparation
     from kerasdl.data.decoded import Cache
 
     budget = memory_budget.parse(config.memory_budget)
     entry = preparation.prepare(_find(config), config, report)
+    entry = replace(entry, info=content.identified(entry.info, entry.builder, cache_dir, report))
     parts = _parts(entry.builder, config, seed)
     totals = {part.spec: part.total for part in parts}
     nbytes = sum(totals.values()) * math.prod(entry.info.image_shape)
@@ -88,7 +89,7 @@ def _find(config: Any) -> Any:
     memory_budget.parse(config.memory_budget)
     entry = catalog.find(config)
     preparation.check_files(entry, config)
-    if entry.info.fingerprint:
+    if entry.builder.is_prepared():
         _parts(entry.builder, config, seed=0)
     return entry
 
