@@ -38,7 +38,7 @@ def check_circumstances(experiment: "Experiment") -> None:
     """
     config, saved = experiment.config, experiment.folder.record.config
     before, now = experiment.folder.record.environment, _environment(experiment)
-    if before and experiment.data.info.is_recorded_as(before["data"]):
+    if before.get("data") == experiment.data.info.former_fingerprint:  # recorded by an earlier version
         now["data"] = before["data"]
     changed = [f"{name} was {before[name]}, is {now[name]}" for name in before if before[name] != now[name]]
     if before and before["data"] != now["data"]:

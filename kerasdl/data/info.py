@@ -39,10 +39,6 @@ class DataInfo:
     citation: str = ""
     former_fingerprint: str = ""
 
-    def is_recorded_as(self, fingerprint: str) -> bool:
-        """Returns whether a run that recorded `fingerprint`, maybe with an earlier version, had this data."""
-        return fingerprint in (self.fingerprint, self.former_fingerprint)
-
     @property
     def classes(self) -> int:
         """The number of classes."""
