@@ -60,10 +60,7 @@ def identified(info: DataInfo, builder: Any, cache_dir: str | Path, report: Call
     own = Path(cache_dir).expanduser().absolute() / "content" / f"{info.name.replace('/', '-')}-{place}.json"
     hashes = _hashes([path for paths in shards.values() for path in paths], (directory / NAME, own), info, report)
     contents = {
-        name: [
-            [int(length), hashes[path.name]]
-            for length, path in zip(splits[name].shard_lengths, paths, strict=True)
-        ]
+        name: [[int(length), hashes[path.name]] for length, path in zip(splits[name].shard_lengths, paths, strict=True)]
         for name, paths in shards.items()
     }
     text = json.dumps([builder.info.full_name, info.class_names, contents])
@@ -83,7 +80,7 @@ def _former(builder: Any) -> str:
 def _hashes(
     paths: list[Path], records: tuple[Path, Path], info: DataInfo, report: Callable[[str], None]
 ) -> dict[str, str]:
-    """Returns the SHA-256 of each file by its name: from one of the `records`, else computed, and kept in one of them."""
+    """Returns the SHA-256 of each file by its name: on one of the `records`, else computed and put on record."""
     try:
         states = {path: _state(path) for path in paths}
         known = _known(states, records, report)
@@ -109,11 +106,13 @@ def _known(
 ) -> dict[str, _Hashed]:
     """Returns the hashes on record, by file name, of those files that are as they were when they were hashed."""
     current = {path.name: state for path, state in states.items()}
-    known = {}
+    known: dict[str, _Hashed] = {}
     for record in records:
         try:
             rows = json.loads(record.read_text())
-            found = {name: _Hashed(int(row["size"]), int(row["mtime_ns"]), str(row["sha256"])) for name, row in rows.items()}
+            found = {
+                name: _Hashed(int(row["size"]), int(row["mtime_ns"]), str(row["sha256"])) for name, row in rows.items()
+            }
         except (FileNotFoundError, PermissionError):
             continue
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -69,6 +69,8 @@ class Cache:
         return Decoded(labels=np.asarray(found[0]), images=found[1] if images else None)
 
     def _build(self, spec: str, segments: list[Segment], names: list[str], complaint: str) -> list[np.ndarray]:
+        from kerasdl.data import decoding  # imports TensorFlow
+
         info = self._entry.info
         what = f"{spec} of {info.name} {info.version}"
         try:
@@ -85,6 +87,11 @@ class Cache:
                     self._report(f"{'decoding' if len(names) == 2 else 'reading the labels of'} {what} (once)")
                 self._write(spec, segments, names)
                 found, complaint = self._load(names)
+        except decoding.UNREADABLE as error:
+            raise DataError(
+                f"An example of {what} isn't a label and an image of {'x'.join(map(str, info.image_shape))} "
+                f"({decoding.reason(error).rstrip('.')}). Mend it or leave it out, and prepare the data set again."
+            ) from error
         except OSError as error:
             raise DataError(
                 f"paths.cache_dir must be a directory that can be written, to keep decoded examples in. Received: "

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasdl.data import memory_budget, subsets
 from kerasdl.data.info import Data, DataInfo, Split
-from kerasdl.errors import ConfigError
+from kerasdl.errors import ConfigError, DataError
 
 _KEYS = {"train": "data.train_split", "validation": "data.validation", "test": "data.test_split"}
 
@@ -79,6 +79,32 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
         test=splits.get("test"),
         resident=resident,
         nbytes=nbytes,
+    )
+
+
+def check_classes(config: Any, data: Data, warn: Callable[[str], None]) -> None:
+    """Refuses to train on examples of one class, on which any network is soon right every time.
+
+    Args:
+        config: the `data` node of the configuration.
+        data: what `load` gave for it.
+        warn: takes a line if only the few examples that `fraction` or `batches` keep are of one class, which is no
+            fault where a run is only tried out.
+
+    Raises:
+        DataError: all training examples are of one class.
+    """
+    counts = data.train.class_counts()
+    if np.count_nonzero(counts) > 1:
+        return
+    name = data.info.class_names[counts.argmax()]
+    found = f"training examples are of the class {name!r}"
+    if config.fraction < 1 or config.batches is not None:
+        warn(f"all {data.train.size:,} {found} with data.fraction={config.fraction} and data.batches={config.batches}.")
+        return
+    raise DataError(
+        f"data.train_split must have examples of at least two classes. Received: {config.train_split!r}, where all "
+        f"{data.train.size:,} {found}. Take a larger part of the split, or mix its examples in the builder."
     )
 
 

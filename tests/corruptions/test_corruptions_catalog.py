@@ -105,7 +105,7 @@ def test_no_images_give_no_images():
     "images", [np.zeros((2, 8, 8, 1), np.float32), np.zeros((8, 8, 1), np.uint8), np.zeros((2, 8, 8, 2), np.uint8)]
 )
 def test_other_arrays_are_refused(images):
-    with pytest.raises(ValueError, match=r"images must be uint8 \[n, h, w, 1 or 3\]\. Received: "):
+    with pytest.raises(ValueError, match=r"images must be uint8 \[n, h, w, 1, 3 or 4\]\. Received: "):
         corrupt(images, "fog", 1, seed=0)
 
 

@@ -14,7 +14,7 @@ from kerasdl.data.content import NAME
 
 
 class Greys(tfds.core.GeneratorBasedBuilder):
-    """Twenty images of 6x6 in one grey a class, in two files; made anew with another grey they are as large as before."""
+    """Twenty images of 6x6 in one grey a class, in two files; made anew in another grey they are as large as before."""
 
     VERSION = tfds.core.Version("1.0.0")
     grey = 10
