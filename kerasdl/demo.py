@@ -80,6 +80,8 @@ def page(network: trained.Trained) -> "gradio.Blocks":
     _require_gradio()
     import gradio
 
+    from kerasdl.channels import MODES
+
     look = _looking(network)
     is_drawn = network.image_shape[-1] == 1
     with gradio.Blocks(title=f"kerasdl: {network.name}", analytics_enabled=False) as demo:
@@ -99,7 +101,8 @@ def page(network: trained.Trained) -> "gradio.Blocks":
                     elem_id="drawing",
                 )
             else:
-                source = gradio.Image(label="a picture", type="pil", elem_id="drawing")
+                mode: Any = MODES[network.image_shape[-1]]
+                source = gradio.Image(label="a picture", type="pil", image_mode=mode, elem_id="drawing")
             probabilities = gradio.Label(
                 label="probabilities", num_top_classes=min(10, len(network.class_names)), elem_id="probabilities"
             )
@@ -173,9 +176,11 @@ def _drawn_over(image: "np.ndarray", heat: "np.ndarray") -> "np.ndarray":
 
 
 def _enlarged(image: "np.ndarray") -> "np.ndarray":
-    """Returns the image with each pixel as a square, so that a browser doesn't blur it."""
+    """Returns the image, uint8 (h, w, 3), with each pixel as a square, so that a browser doesn't blur it."""
+    from kerasdl.channels import opaque
+
     times = max(1, _SIDE // image.shape[0])
-    return image.repeat(times, axis=0).repeat(times, axis=1).squeeze()
+    return opaque(image).repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _facts(network: trained.Trained) -> str:

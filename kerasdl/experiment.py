@@ -121,6 +121,7 @@ def run(
         data.check(config.data)
         with runtime.precision_and_device(config.trainer, threads) as settings:
             examples = data.load(config.data, config.seed, config.paths.cache_dir, console.say)
+            data.check_classes(config.data, examples, console.warn)
             task = build_task(config, examples)
             experiment = Experiment(
                 config, examples, task, settings, tracker, folder, resumed is not None, config_hash(config)

@@ -65,6 +65,7 @@ def run(config: DictConfig) -> None:
 def _write_sheet(images: "np.ndarray", names: list[str], path: Path) -> None:
     from matplotlib.figure import Figure
 
+    from kerasdl.channels import opaque
     from kerasdl.files import written_whole
 
     columns = min(_COLUMNS, len(images))
@@ -74,7 +75,7 @@ def _write_sheet(images: "np.ndarray", names: list[str], path: Path) -> None:
         axes.axis("off")
     pixels = images.round().astype("uint8")
     for axes, image, name in zip(figure.axes, pixels, names, strict=False):
-        axes.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=255)
+        axes.imshow(opaque(image))
         axes.set_title(name, y=-0.22, fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as file:

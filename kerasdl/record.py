@@ -38,6 +38,8 @@ def check_circumstances(experiment: "Experiment") -> None:
     """
     config, saved = experiment.config, experiment.folder.record.config
     before, now = experiment.folder.record.environment, _environment(experiment)
+    if before.get("data") == experiment.data.info.former_fingerprint:  # recorded by an earlier version
+        now["data"] = before["data"]
     changed = [f"{name} was {before[name]}, is {now[name]}" for name in before if before[name] != now[name]]
     if before and before["data"] != now["data"]:
         raise ResumeError(
@@ -136,6 +138,8 @@ def _containers(config: DictConfig) -> dict[str, Any]:
 
 def _environment(experiment: "Experiment") -> dict[str, str]:
     """Returns what equal bits depend on, beside the configuration."""
+    from kerasdl.data.decoding import VERSION
+
     packages = ("tensorflow", "keras", "numpy")
     return {
         **{package: importlib.metadata.version(package) for package in packages},
@@ -143,6 +147,7 @@ def _environment(experiment: "Experiment") -> dict[str, str]:
         "device": experiment.runtime.name,
         "deterministic": str(experiment.runtime.deterministic).lower(),
         "data": experiment.data.info.fingerprint,
+        "decoder": str(VERSION),
     }
 
 

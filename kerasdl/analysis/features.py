@@ -12,6 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from kerasdl.analysis.panels import LINE, canvas, enlargement, fitted, mosaic, panel, show_image, write
+from kerasdl.channels import opaque
 
 # More can't be told apart; what is left out is said in the picture.
 MOST_FILTERS, MOST_MAPS = 64, 64
@@ -57,7 +58,7 @@ def feature_maps(image: np.ndarray, maps: np.ndarray, title: str, lines: Sequenc
     """Draws an image and a layer's feature maps of it, up to `MOST_MAPS` of them on one scale.
 
     Args:
-        image: uint8 (h, w, 1 or 3).
+        image: uint8 (h, w, 1, 3 or 4).
         maps: float (h', w', maps), the layer's output.
         title: the layer's name.
         lines: what else is known, each a line.
@@ -79,9 +80,7 @@ def _figure(grid: np.ndarray, lines: Sequence[str], image: np.ndarray | None = N
     """Returns a figure with lines of text above a mosaic, and an image to the left of it."""
     left, height = _MARGIN, grid.shape[0]
     if image is not None:
-        image = mosaic(
-            np.broadcast_to(image, (*image.shape[:2], 3))[None] / 255, 1, enlargement(image.shape, _INPUT_CELL), 0
-        )
+        image = mosaic(opaque(image)[None] / 255, 1, enlargement(image.shape, _INPUT_CELL), 0)
         left, height = left + image.shape[1] + 2 * _GAP, max(height, image.shape[0])
     head = LINE * len(lines) + 14
     width = max(left + grid.shape[1] + _MARGIN, _LEAST_WIDTH)

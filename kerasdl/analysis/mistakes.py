@@ -11,6 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from kerasdl.channels import opaque
+
 COUNT = 36
 _COLUMNS = 6
 _INCHES = 1.25  # side of an image
@@ -23,7 +25,7 @@ class Mistake:
     """An example that is taken for another class.
 
     Attributes:
-        image: uint8 [height, width, channels], 1 or 3 channels.
+        image: uint8 [height, width, channels], 1, 3 or 4 channels.
         index: where it stands in its split.
         label: the true class.
         predicted: what it was taken for.
@@ -100,12 +102,9 @@ def contact_sheet(mistakes: Sequence[Mistake], total: int, class_names: Sequence
 
 
 def _draw(axes, mistake: Mistake, class_names: Sequence[str]) -> None:
-    grey = mistake.image.shape[-1] == 1
     # Small images show their pixels; large ones are made smaller without moire.
     interpolation = "nearest" if max(mistake.image.shape[:2]) <= _INCHES * 120 else "antialiased"
-    axes.imshow(
-        mistake.image[..., 0] if grey else mistake.image, cmap="gray", vmin=0, vmax=255, interpolation=interpolation
-    )
+    axes.imshow(opaque(mistake.image), interpolation=interpolation)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("0.8")

@@ -15,6 +15,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_r
 from matplotlib.figure import Figure
 
 from kerasdl.analysis.panels import CHARACTER, LINE, canvas, enlargement, fitted, panel, show_image, write
+from kerasdl.channels import opaque
 
 POSITIVE_COLORS: str | Colormap = "inferno"
 AGAINST, FOR = "#2f7bff", "#f5222d"  # bright enough on black, dark enough on white
@@ -48,7 +49,7 @@ class Explained:
 
     Attributes:
         name: the image's.
-        image: uint8 (h, w, 1 or 3).
+        image: uint8 (h, w, 1, 3 or 4).
         lines: what is known of it, e.g. `true 4`, `predicted 9 (63 %)`.
         wrong: whether it is known to be misclassified.
         heats: one a method.
@@ -132,7 +133,7 @@ def show_heat(axes: Axes, image: np.ndarray, heat: Heat) -> ScalarMappable:
 
     Args:
         axes: of the image's proportions.
-        image: uint8 (h, w, 1 or 3).
+        image: uint8 (h, w, 1, 3 or 4).
         heat: a map of the image's size.
 
     Raises:
@@ -140,7 +141,8 @@ def show_heat(axes: Axes, image: np.ndarray, heat: Heat) -> ScalarMappable:
     """
     if heat.values.shape != image.shape[:2]:
         raise ValueError(f"values must be as large as the image. Received: {heat.values.shape} and {image.shape}.")
-    grey = image if image.shape[-1] == 1 else (image @ np.array([0.299, 0.587, 0.114])[:, None]).round().astype("uint8")
+    luma = np.array([[0.299], [0.587], [0.114]])
+    grey = image if image.shape[-1] == 1 else (opaque(image) @ luma).round().astype("uint8")
     show_image(axes, grey)
     strength = np.abs(heat.values)
     top = float(np.percentile(strength, STRONGEST)) or float(strength.max())

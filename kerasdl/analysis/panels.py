@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kerasdl.channels import opaque
+
 DPI = 100
 FONT_SIZE = 9.0  # points
 CHARACTER = 6.6  # pixels that a character of that size needs, on average
@@ -45,8 +47,8 @@ def enlargement(shape: tuple[int, ...], side: int) -> int:
 
 
 def show_image(axes: Axes, image: np.ndarray) -> None:
-    """Shows uint8 (h, w, 1 or 3), or float in 0..1, each pixel as a square."""
-    axes.imshow(np.broadcast_to(image, (*image.shape[:2], 3)), interpolation="nearest", aspect="auto")
+    """Shows uint8 (h, w, 1, 3 or 4), or float (h, w, 1 or 3) in 0..1, each pixel as a square."""
+    axes.imshow(opaque(image), interpolation="nearest", aspect="auto")
 
 
 def mosaic(pictures: np.ndarray, columns: int, scale: int, gap: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from kerasdl.analysis.panels import LINE, canvas, enlargement, fitted, panel, show_image, write
 from kerasdl.analysis.robustness import LABELS, AttackScore, CorruptionScore, Robustness
 from kerasdl.analysis.robustness_tables import widest
+from kerasdl.channels import opaque
 
 if TYPE_CHECKING:
     from kerasdl.analysis.stress import Examples, Treated
@@ -165,25 +166,24 @@ def example_sheet(strips: Sequence[Strip], subject: str) -> Figure:
 
 
 def _side_by_side(images: np.ndarray) -> np.ndarray:
-    """Returns images uint8 (k, h, w, 1 or 3), brought to about `_SIDE`, as one picture: a panel for each would be slow.
+    """Returns images uint8 (k, h, w, 1, 3 or 4), brought to about `_SIDE`, as one picture: panels would be slow.
 
     Each has a grey frame, for some treatments leave it as white at its edge as the paper is.
     """
+    images = opaque(images)
     shrink = max(1, round(max(images.shape[1:3]) / _SIDE))
     if shrink > 1:
         images = np.stack([_shrunk(image, shrink) for image in images])
     scale = enlargement(images.shape[1:], _SIDE)
     large = images.repeat(scale, axis=1).repeat(scale, axis=2)
-    colored = np.broadcast_to(large, (*large.shape[:3], 3))
-    framed = np.pad(colored, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=190)
+    framed = np.pad(large, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=190)
     return np.concatenate(list(np.pad(framed, ((0, 0), (0, 0), (0, _GAP), (0, 0)), constant_values=255)), axis=1)
 
 
 def _shrunk(image: np.ndarray, times: int) -> np.ndarray:
     from PIL import Image
 
-    small = np.asarray(Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).reduce(times))
-    return small.reshape(*small.shape[:2], -1)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).reduce(times))
 
 
 def _title(found: Robustness) -> str:

@@ -1,7 +1,7 @@
 """Images as a camera, a transmission or a clumsy hand spoils them, each in five severities.
 
 Nineteen corruptions after Hendrycks and Dietterich (2019) and Mu and Gilmer (2019, MNIST-C), for any image size and
-for one or three channels. `catalog.py` has the table of severities and `corrupt`, which is all that a caller needs; the
+for grey, RGB or RGBA. `catalog.py` has the table of severities and `corrupt`, which is all that a caller needs; the
 other files hold one kind of corruption each, as functions of images, of one amount and of a random generator.
 """
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerasdl.channels import MODES
 from kerasdl.corruptions.blur import gaussian_blur, glass_blur, motion_blur
 from kerasdl.corruptions.edges import canny_edges
 from kerasdl.corruptions.geometry import rotate, scale, shear, translate
@@ -68,6 +69,9 @@ CORRUPTIONS = {
     "canny_edges": Corruption(canny_edges, (0.2, 0.4, 0.6, 0.8, 1.0), "share of the edges in the mixture"),
 }
 
+# What moves or mixes pixels takes their transparency along; the others change colours only.
+_MOVING = {"gaussian_blur", "motion_blur", "glass_blur", "rotate", "shear", "scale", "translate"}
+
 # Of any images.
 COMMON = tuple(list(CORRUPTIONS)[:14])
 # The list of MNIST-C, in the order of the paper: `mnist_corrupted` in TFDS, which has one severity of each.
@@ -97,7 +101,7 @@ def corrupt(images: np.ndarray, name: str, severity: int, seed: int) -> np.ndarr
     many come behind it.
 
     Args:
-        images: uint8 [n, h, w, c], c 1 or 3.
+        images: uint8 [n, h, w, c], c 1, 3 or 4: grey, RGB or RGBA.
         name: a key of `CORRUPTIONS`.
         severity: 1 to 5.
         seed: an int >= 0 that all random numbers come from.
@@ -109,17 +113,18 @@ def corrupt(images: np.ndarray, name: str, severity: int, seed: int) -> np.ndarr
         ValueError: `images` aren't of this kind, or there is no such severity.
         KeyError: there is no such corruption.
     """
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in MODES:
         received = f"{images.dtype} {list(images.shape)}"
-        raise ValueError(f"images must be uint8 [n, h, w, 1 or 3]. Received: {received}.")
+        raise ValueError(f"images must be uint8 [n, h, w, 1, 3 or 4]. Received: {received}.")
     if severity not in SEVERITIES:
         raise ValueError(f"severity must be 1, 2, 3, 4 or 5. Received: {severity!r}.")
     corruption = CORRUPTIONS[name]
-    corrupted = np.empty_like(images)
+    channels = images.shape[3] if name in _MOVING else min(images.shape[3], 3)
+    corrupted = images.copy()
     for block, start in enumerate(range(0, len(images), _BLOCK)):
         part = slice(start, start + _BLOCK)
         rng = np.random.default_rng(derive(seed, "corruption", name, severity, block))
-        clean = images[part].astype(np.float32) / np.float32(255)
+        clean = images[part, ..., :channels].astype(np.float32) / np.float32(255)
         spoilt = corruption.function(clean, corruption.amounts[severity - 1], rng)
-        corrupted[part] = np.rint(np.clip(spoilt, 0, 1) * 255)
+        corrupted[part, ..., :channels] = np.rint(np.clip(spoilt, 0, 1) * 255)
     return corrupted

@@ -7,6 +7,6 @@ the training loop).
 """
 
 from kerasdl.data.info import Data, DataInfo, Split
-from kerasdl.data.loading import check, load
+from kerasdl.data.loading import check, check_classes, load
 
-__all__ = ["Data", "DataInfo", "Split", "check", "load"]
+__all__ = ["Data", "DataInfo", "Split", "check", "check_classes", "load"]

@@ -5,8 +5,6 @@ the images and the names of the splits. Getting the files is left to `kerasdl.da
 """
 
 import difflib
-import hashlib
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -15,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from kerasdl.channels import MODES
 from kerasdl.data.info import DataInfo
 from kerasdl.errors import ConfigError, DataError
 
 # Of sets that come with this package, where TFDS's metadata say nothing; see kerasdl/data/embedded.
 _LICENCES = {"mnist": "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes, Christopher J.C. Burges)"}
+_CHANNELS_WHERE_THEY_VARY = 3
 _OWN_BUILDERS = {"digits": "kerasdl.data.digits.digits_dataset_builder"}
 
 
@@ -50,8 +50,8 @@ def find(config: Any) -> Entry:
         config: the `data` node of the configuration.
 
     Raises:
-        DataError: no such data set, config or version; not an image classification set; images of varying size while
-            `data.image_size` is null.
+        DataError: no such data set, config or version; not an image classification set of at least two classes; images
+            of another kind than uint8 grey, RGB or RGBA, or of varying size while `data.image_size` is null.
     """
     builder = _builder(config.name, data_dir(config))
     features = builder.info.features
@@ -60,9 +60,9 @@ def find(config: Any) -> Entry:
     info = DataInfo(
         name="/".join(part for part in (builder.name, _builder_config(builder)) if part),
         version=str(builder.version),
-        fingerprint=_fingerprint(builder),
+        fingerprint="",
         image_shape=image_shape,
-        class_names=tuple(features[label_key].names),
+        class_names=_class_names(config.name, features[label_key]),
         licence=getattr(builder.info.redistribution_info, "license", "") or _LICENCES.get(builder.name, ""),
         citation=builder.info.citation or "",
     )
@@ -170,10 +170,17 @@ def _keys(name: str, info: Any) -> tuple[str, str]:
     )
 
 
+def _class_names(name: str, feature: Any) -> tuple[str, ...]:
+    names = tuple(feature.names) if feature.num_classes else ()  # without a number it has no names either
+    if len(names) < 2:
+        found = f"one, {names[0]!r}" if names else "a ClassLabel without names or a number of classes"
+        raise DataError(f"data.name must be a data set of at least two classes. Received: {name!r} with {found}.")
+    return names
+
+
 def _image_shape(config: Any, feature: Any) -> tuple[int, int, int]:
+    _check_kind(config.name, feature)
     height, width, channels = feature.shape
-    if np.dtype(feature.np_dtype) != np.uint8:
-        raise DataError(f"{config.name} holds {feature.np_dtype.__name__} images; kerasdl reads uint8 images only.")
     if config.image_size is not None:
         sizes = list(config.image_size)
         if len(sizes) != 2 or any(size < 1 for size in sizes):
@@ -184,14 +191,23 @@ def _image_shape(config: Any, feature: Any) -> tuple[int, int, int]:
             f"The images of {config.name} vary in size: set data.image_size=[height,width], for example "
             "data.image_size=[64,64]. Received: null."
         )
-    return int(height), int(width), int(channels or 3)
+    return int(height), int(width), int(channels or _CHANNELS_WHERE_THEY_VARY)
 
 
-def _fingerprint(builder: Any) -> str:
-    if not builder.is_prepared():
-        return ""
-    splits = {
-        name: [list(map(int, split.shard_lengths)), int(split.num_bytes)] for name, split in builder.info.splits.items()
-    }
-    text = json.dumps([builder.info.full_name, splits], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _check_kind(name: str, feature: Any) -> None:
+    """Raises DataError unless the images are of a kind that everything from training to the demo can handle."""
+    shape, dtype = tuple(feature.shape), np.dtype(feature.np_dtype)
+    if len(shape) != 3:
+        advice = "Choose one frame of each example in the builder."
+    elif dtype != np.uint8:
+        # Which range is in use (12 of 16 bits, metres, ...) and which part matters only the builder's author knows.
+        advice = f"Scale {dtype} pixels to 0..255 in the builder, by the range that the data uses."
+    elif shape[2] and shape[2] not in MODES:
+        advice = f"Choose {', '.join(map(str, list(MODES)[:-1]))} or {max(MODES)} channels in the builder."
+    else:
+        return
+    kinds = ", ".join(MODES.values())
+    raise DataError(
+        f"The images of a data set must be uint8 of (height, width, channels): {kinds}. Received: {name} with {dtype} "
+        f"({', '.join(map(str, shape))}). {advice}"
+    )

@@ -1,8 +1,9 @@
 """Decoded examples kept on disk between runs, so that a run neither decodes nor starts tf.data again.
 
-One directory holds a prepared data set at one image size: for each split read, `<split>.images.npy` (uint8) and
-`<split>.labels.npy` (int64), and `manifest.json` with their sizes and CRC-32 sums. Files are written whole under a lock
-and verified when they are read; images are mapped into memory and not copied.
+One directory holds a prepared data set, known by its contents, at one image size and as one version of the decoder
+reads it: for each split read, `<split>.images.npy` (uint8) and `<split>.labels.npy` (int64), and `manifest.json` with
+their sizes and CRC-32 sums. Files are written whole under a lock and verified when they are read; images are mapped
+into memory and not copied.
 """
 
 import contextlib
@@ -41,9 +42,11 @@ class Cache:
     """
 
     def __init__(self, entry: Entry, cache_dir: str | Path, report: Callable[[str], None]) -> None:
+        from kerasdl.data import decoding  # imports TensorFlow
+
         info = entry.info
         size = "x".join(map(str, info.image_shape))
-        folder = f"{_safe(info.name)}-{info.version}-{info.fingerprint}-{size}"
+        folder = f"{_safe(info.name)}-{info.version}-{info.fingerprint}-{size}-decoder{decoding.VERSION}"
         self.directory = Path(cache_dir).expanduser().absolute() / "decoded" / folder
         self._entry = entry
         self._report = report
@@ -66,6 +69,8 @@ class Cache:
         return Decoded(labels=np.asarray(found[0]), images=found[1] if images else None)
 
     def _build(self, spec: str, segments: list[Segment], names: list[str], complaint: str) -> list[np.ndarray]:
+        from kerasdl.data import decoding  # imports TensorFlow
+
         info = self._entry.info
         what = f"{spec} of {info.name} {info.version}"
         try:
@@ -82,6 +87,11 @@ class Cache:
                     self._report(f"{'decoding' if len(names) == 2 else 'reading the labels of'} {what} (once)")
                 self._write(spec, segments, names)
                 found, complaint = self._load(names)
+        except decoding.UNREADABLE as error:
+            raise DataError(
+                f"An example of {what} isn't a label and an image of {'x'.join(map(str, info.image_shape))} "
+                f"({decoding.reason(error).rstrip('.')}). Mend it or leave it out, and prepare the data set again."
+            ) from error
         except OSError as error:
             raise DataError(
                 f"paths.cache_dir must be a directory that can be written, to keep decoded examples in. Received: "

@@ -3,12 +3,18 @@
 Both ways go through `encoded` and `decoder`, so that a batch has the same pixels wherever it comes from.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from kerasdl.data.catalog import Entry, Segment
+
+# Raise it with every change that gives other pixels or labels: examples that are kept decoded are those of one version.
+VERSION = 1
+# What TensorFlow raises for an example that is damaged, or whose image isn't what its data set says.
+UNREADABLE = (tf.errors.InvalidArgumentError, tf.errors.DataLossError)
 
 
 def encoded(entry: Entry, segments: Sequence[Segment]) -> tf.data.Dataset:
@@ -40,15 +46,23 @@ def encoded(entry: Entry, segments: Sequence[Segment]) -> tf.data.Dataset:
 
 
 def decoder(entry: Entry) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function from an encoded image to uint8 [height, width, channels], resized if the set asks for it."""
-    feature = entry.builder.info.features[entry.image_key]
+    """Returns the function from an encoded image to uint8 [height, width, channels], resized if the set asks for it.
+
+    It is what TFDS does for an `Image`, with the channels of `entry.info.image_shape` also where the set's vary, and
+    with the first frame of an animation.
+    """
     height, width, channels = entry.info.image_shape
 
     def decode(data: tf.Tensor) -> tf.Tensor:
-        image = feature.decode_example(data)
+        image = tf.io.decode_image(data, channels, tf.uint8, expand_animations=False)
         if entry.resized:
             image = tf.image.resize(image, (height, width), method="bilinear", antialias=True)
             image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
         return tf.ensure_shape(image, (height, width, channels))
 
     return decode
+
+
+def reason(error: tf.errors.OpError) -> str:
+    """Returns what is wrong with an example in TensorFlow's words, without the names of its nodes."""
+    return re.sub(r"{{.*?}}\s*", "", error.message).splitlines()[0]

@@ -20,12 +20,14 @@ class DataInfo:
     Attributes:
         name: TFDS's name, with the builder's config if it has one: `"mnist"`, `"emnist/digits"`.
         version: TFDS's version, `"3.0.1"`.
-        fingerprint: 16 hexadecimal digits that identify the prepared data (name, version, and for each split the
-            lengths of its shards and its size in bytes); empty while the data isn't prepared.
+        fingerprint: identifies the prepared data by its contents (name, version, classes, and the bytes of each
+            split's shards): `sha256-` and 24 hexadecimal digits; empty until the data is loaded.
         image_shape: (height, width, channels) of what `Split.batch` gives.
         class_names: one name a class, in the order of the labels.
         licence: the licence as TFDS or this package states it; empty where neither does.
         citation: BibTeX.
+        former_fingerprint: what earlier versions recorded of the same data: 16 hexadecimal digits that stand for names,
+            lengths and sizes, not for contents; empty until the data is loaded.
     """
 
     name: str
@@ -35,6 +37,7 @@ class DataInfo:
     class_names: tuple[str, ...]
     licence: str = ""
     citation: str = ""
+    former_fingerprint: str = ""
 
     @property
     def classes(self) -> int:

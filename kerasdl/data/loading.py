@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from kerasdl.data import memory_budget, subsets
 from kerasdl.data.info import Data, DataInfo, Split
-from kerasdl.errors import ConfigError
+from kerasdl.errors import ConfigError, DataError
 
 _KEYS = {"train": "data.train_split", "validation": "data.validation", "test": "data.test_split"}
 
@@ -36,7 +36,7 @@ def check(config: Any) -> DataInfo:
         config: the `data` node of the configuration, its ranges checked by `kerasdl.config.checks`.
 
     Returns:
-        What the metadata says; `fingerprint` is empty if the data isn't prepared yet.
+        What the metadata says; `fingerprint`, which takes reading the data, is empty.
 
     Raises:
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
@@ -58,11 +58,12 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
         DataError: the data can't be had, read, or doesn't suit; see `check`.
     """
-    from kerasdl.data import preparation
+    from kerasdl.data import content, preparation
     from kerasdl.data.decoded import Cache
 
     budget = memory_budget.parse(config.memory_budget)
     entry = preparation.prepare(_find(config), config, report)
+    entry = replace(entry, info=content.identified(entry.info, entry.builder, cache_dir, report))
     parts = _parts(entry.builder, config, seed)
     totals = {part.spec: part.total for part in parts}
     nbytes = sum(totals.values()) * math.prod(entry.info.image_shape)
@@ -81,6 +82,32 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
     )
 
 
+def check_classes(config: Any, data: Data, warn: Callable[[str], None]) -> None:
+    """Refuses to train on examples of one class, on which any network is soon right every time.
+
+    Args:
+        config: the `data` node of the configuration.
+        data: what `load` gave for it.
+        warn: takes a line if only the few examples that `fraction` or `batches` keep are of one class, which is no
+            fault where a run is only tried out.
+
+    Raises:
+        DataError: all training examples are of one class.
+    """
+    counts = data.train.class_counts()
+    if np.count_nonzero(counts) > 1:
+        return
+    name = data.info.class_names[counts.argmax()]
+    found = f"training examples are of the class {name!r}"
+    if config.fraction < 1 or config.batches is not None:
+        warn(f"all {data.train.size:,} {found} with data.fraction={config.fraction} and data.batches={config.batches}.")
+        return
+    raise DataError(
+        f"data.train_split must have examples of at least two classes. Received: {config.train_split!r}, where all "
+        f"{data.train.size:,} {found}. Take a larger part of the split, or mix its examples in the builder."
+    )
+
+
 def _find(config: Any) -> Any:
     """Returns the catalogue's entry of a data set whose splits and files have been checked."""
     from kerasdl.data import catalog, preparation
@@ -88,7 +115,7 @@ def _find(config: Any) -> Any:
     memory_budget.parse(config.memory_budget)
     entry = catalog.find(config)
     preparation.check_files(entry, config)
-    if entry.info.fingerprint:
+    if entry.builder.is_prepared():
         _parts(entry.builder, config, seed=0)
     return entry
 

@@ -122,7 +122,7 @@ def _download_and_prepare(
     )
     report(f"preparing {title} in {data_path} (once)")
     started = time.monotonic()
-    with _heartbeat(f"preparing {title}", report), _without_prints():
+    with heartbeat(f"preparing {title}", report), _without_prints():
         try:
             builder.download_and_prepare(download_config=download_config)
         except PermissionError:
@@ -148,7 +148,8 @@ def _remove_stale(data_path: Path, report: Callable[[str], None]) -> None:
 
 
 @contextlib.contextmanager
-def _heartbeat(text: str, report: Callable[[str], None]) -> Iterator[None]:
+def heartbeat(text: str, report: Callable[[str], None]) -> Iterator[None]:
+    """Reports every ten seconds that what `text` says is still being done, and for how long."""
     done = threading.Event()
     started = time.monotonic()
 

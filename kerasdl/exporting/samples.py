@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # Pillow's names, by the number of channels
+from kerasdl.channels import MODES
+
 _PNG, _NPY = "example.png", "example.npy"
 EXAMPLES = (_PNG, _NPY)
 
@@ -30,7 +31,7 @@ def write_example(image: np.ndarray, folder: Path) -> str:
     from PIL import Image
 
     channels = image.shape[-1]
-    if channels not in _MODES:  # no picture format has these
+    if channels not in MODES:  # no picture format has these
         np.save(folder / _NPY, image[None])
         return _NPY
     Image.fromarray(image[..., 0] if channels == 1 else image).save(folder / _PNG)
@@ -47,7 +48,7 @@ def reading(path: str, shape: tuple[int, int, int], class_names: Sequence[str]) 
     """
     height, width, channels = shape
     template = _FROM_PNG if path == _PNG else _FROM_NPY
-    lines = template.format(path=path, mode=_MODES.get(channels), height=height, width=width, channels=channels)
+    lines = template.format(path=path, mode=MODES.get(channels), height=height, width=width, channels=channels)
     return lines + _listed(class_names)
 
 

@@ -1,8 +1,8 @@
 """One picture, of any format, mode and size, as uint8 pixels of the network's shape.
 
-The network was trained on images as a data set has them, so the picture is made to look like one: upright, opaque, grey
-or RGB, resized by the very method of `kerasdl.data.decoding`. Pillow does the reading; a picture that fits already
-keeps its pixels to the bit.
+The network was trained on images as a data set has them, so the picture is made to look like one: upright, grey or RGB
+and opaque, or RGBA, resized by the very method of `kerasdl.data.decoding`. Pillow does the reading; a picture that fits
+already keeps its pixels to the bit.
 """
 
 import io
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from kerasdl.channels import MODES
 
 BACKGROUNDS = ("white", "black")
 
@@ -31,7 +33,8 @@ def pixels(
     """Returns the pixels of a picture as a network takes them.
 
     - Upright, as its EXIF orientation says; the first frame of an animation.
-    - What is transparent lies on a background.
+    - What is transparent lies on a background. A network of RGBA images gets the transparency itself; what has none is
+      opaque.
     - 16 bits of grey are divided by 257, so that 65535 becomes 255; mode I counts as 16 bits.
     - Floats (mode F) are taken as 0..1 if none is greater than 1, else as 0..255.
     - Grey from colours by ITU-R 601-2 luma (Pillow's); colours from grey by repetition. Colour profiles are ignored, as
@@ -42,8 +45,9 @@ def pixels(
     Args:
         content: a file's path, its bytes, a Pillow image, or uint8 [h, w] or [h, w, c] with 1 to 4 channels: grey,
             grey and alpha, RGB, RGBA.
-        image_shape: the network's (height, width, channels), with 1 or 3 channels.
-        invert: whether to return 255 - pixels: paper digits are dark on light, MNIST's light on dark.
+        image_shape: the network's (height, width, channels), with 1, 3 or 4 channels.
+        invert: whether to return 255 - pixels, transparency excepted: paper digits are dark on light, MNIST's light on
+            dark.
         background: "white" or "black", before inversion.
 
     Returns:
@@ -54,7 +58,7 @@ def pixels(
     """
     height, width, channels = image_shape
     try:
-        planes = _opaque(_opened(content), channels, background)
+        planes = _planes(_opened(content), channels, background)
     except BrokenImage:
         raise
     # Pillow meets broken files with any exception there is: struct.error, IndexError, zlib.error, ...
@@ -66,7 +70,9 @@ def pixels(
     found = np.stack([np.asarray(plane) for plane in planes], axis=-1)
     if found.dtype != np.uint8:
         found = np.clip(np.rint(found), 0, 255).astype(np.uint8)
-    return 255 - found if invert else found
+    if invert:
+        found[..., :3] = 255 - found[..., :3]
+    return found
 
 
 def _opened(content: Path | bytes | np.ndarray | Image.Image) -> Image.Image:
@@ -90,33 +96,41 @@ def _size(content: Path | bytes | np.ndarray | Image.Image) -> int | None:
     return len(content) if isinstance(content, bytes) else None
 
 
-def _opaque(image: Image.Image, channels: int, background: str) -> list[Image.Image]:
+def _planes(image: Image.Image, channels: int, background: str) -> list[Image.Image]:
     """Returns one plane of mode L, or F in 0..255, for each channel."""
+    is_opaque = channels < 4
     if image.mode == "F" or image.mode.startswith("I"):  # I, I;16, I;16B, ...
-        return [Image.fromarray(_levels(image, background))] * channels
+        levels, transparent = _levels(image)
+        if is_opaque:
+            levels[transparent] = 255 if background == "white" else 0
+            return [Image.fromarray(levels)] * channels
+        return [Image.fromarray(levels)] * 3 + [Image.fromarray(np.where(transparent, np.float32(0), np.float32(255)))]
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         image = image.convert(_PREMULTIPLIED.get(image.mode, "RGBA")).convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
-    if image.mode not in ("1", "L", "RGB"):
+        if is_opaque:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
+    if image.mode not in ("1", *MODES.values()):
         image = image.convert("RGB")
-    mode = "L" if channels == 1 else "RGB"
+    mode = MODES[channels]
     return list((image if image.mode == mode else image.convert(mode)).split())
 
 
-def _levels(image: Image.Image, background: str) -> np.ndarray:
-    """Returns float32 [h, w] in 0..255 of a picture with one number a pixel that is no byte."""
+def _levels(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what a picture with one number a pixel that is no byte has: grey, and where it is transparent.
+
+    Returns:
+        float32 [h, w] in 0..255, and bool [h, w].
+    """
     values = np.asarray(image)
     low, high = values.min(), values.max()
     if image.mode == "F":
         if not (low >= 0 and high <= 255):  # NaN fails, too
             raise BrokenImage(f"its floats must lie in 0..1 or 0..255, and go from {low:g} to {high:g}")
-        return np.float32(255) * values if high <= 1 else values
+        return (np.float32(255) * values if high <= 1 else values.copy()), np.zeros(values.shape, bool)
     if not (low >= 0 and high <= 65535):
         raise BrokenImage(f"its integers must fit 16 bits, and go from {low} to {high}")
-    levels = values.astype(np.float32) / np.float32(257)
-    if "transparency" in image.info:  # PNG: the one value that is transparent
-        levels[values == image.info["transparency"]] = 255 if background == "white" else 0
-    return levels
+    transparent = values == image.info.get("transparency", -1)  # PNG: the one value that is transparent
+    return values.astype(np.float32) / np.float32(257), transparent
 
 
 def reason(error: Exception) -> str:

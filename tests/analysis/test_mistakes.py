@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasdl.analysis.mistakes import MostConfidentMistakes, contact_sheet
+from kerasdl.channels import opaque
 
 
 def batches(size, batch, shape=(8, 8, 1), seed=0):
@@ -49,7 +50,7 @@ def test_right_predictions_are_no_mistakes():
         contact_sheet(search.found, search.total, "abcd")
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (32, 32, 3), (224, 160, 3)])
+@pytest.mark.parametrize("shape", [(8, 8, 1), (32, 32, 3), (224, 160, 3), (8, 8, 4)])
 def test_a_sheet_shows_each_mistake_with_both_classes(shape):
     search = MostConfidentMistakes(count=8)
     for columns in batches(40, 40, shape):
@@ -60,9 +61,7 @@ def test_a_sheet_shows_each_mistake_with_both_classes(shape):
     assert len(shown) == 8
     assert len(figure.axes) == 12  # two rows of six
     for axes, each in zip(shown, search.found, strict=True):
-        image = axes.images[0].get_array()
-        assert image.shape == (shape if shape[-1] == 3 else shape[:2])
-        assert image.min() == image.max() == each.index
+        np.testing.assert_array_equal(axes.images[0].get_array(), opaque(each.image))
         predicted, true = (text.get_text() for text in axes.texts)
         assert predicted.endswith(f"{100 * each.confidence:.1f} %")
         assert predicted.startswith(names[each.predicted][:11])

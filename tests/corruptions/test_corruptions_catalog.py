@@ -97,6 +97,16 @@ def test_any_size_and_images_of_one_colour(name, shape, value):
     assert (found.shape, found.dtype) == ((2, *shape), np.uint8)
 
 
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_transparency_moves_with_the_image_and_is_else_left_alone(name):
+    images = np.random.default_rng(0).integers(0, 256, (3, 12, 10, 4), dtype=np.uint8)
+    found = corrupt(images, name, 3, seed=0)
+    moves = name.endswith("_blur") or name in ("rotate", "shear", "scale", "translate")
+    assert np.array_equal(found[..., 3], images[..., 3]) != moves
+    if not moves:
+        np.testing.assert_array_equal(found[..., :3], corrupt(images[..., :3].copy(), name, 3, seed=0))
+
+
 def test_no_images_give_no_images():
     assert corrupt(np.zeros((0, 8, 8, 1), np.uint8), "fog", 1, seed=0).shape == (0, 8, 8, 1)
 
@@ -105,7 +115,7 @@ def test_no_images_give_no_images():
     "images", [np.zeros((2, 8, 8, 1), np.float32), np.zeros((8, 8, 1), np.uint8), np.zeros((2, 8, 8, 2), np.uint8)]
 )
 def test_other_arrays_are_refused(images):
-    with pytest.raises(ValueError, match=r"images must be uint8 \[n, h, w, 1 or 3\]\. Received: "):
+    with pytest.raises(ValueError, match=r"images must be uint8 \[n, h, w, 1, 3 or 4\]\. Received: "):
         corrupt(images, "fog", 1, seed=0)
 
 

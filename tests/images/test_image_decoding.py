@@ -168,6 +168,37 @@ def test_half_transparent_is_half_background():
     assert pixels(image, (4, 4, 3), background="black").max() == 0
 
 
+@pytest.mark.parametrize("background", ["white", "black"])
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
+def test_a_network_of_rgba_gets_the_picture_s_own_transparency(colours, grey, format, background):
+    rgba = np.dstack([colours, grey])
+    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    data = saved(Image.fromarray(rgba), format, **options)
+    np.testing.assert_array_equal(pixels(data, rgba.shape, background=background), rgba)
+    inverted = pixels(data, rgba.shape, invert=True)
+    np.testing.assert_array_equal(inverted, np.dstack([255 - colours, grey]))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "CMYK", "YCbCr", "P", "I;16", "F"])
+def test_for_a_network_of_rgba_what_has_no_transparency_is_opaque(mode):
+    value = np.array([[0, 255]], np.uint8)
+    levels = {"I;16": value.astype(np.uint16) * 257, "F": value.astype(np.float32)}
+    image = Image.fromarray(levels[mode]) if mode in levels else Image.fromarray(value).convert(mode)
+    assert image.mode == mode
+    found = pixels(image, (1, 2, 4))
+    assert found[..., 3].tolist() == [[255, 255]]
+    assert np.abs(found[..., :3].astype(int) - value[..., None]).max() <= 1
+
+
+def test_for_a_network_of_rgba_a_transparent_value_is_transparent():
+    value = np.array([[10, 200, 60]], dtype=np.uint8)
+    deep = _png_16_bit_with_key(value.astype(np.uint16) * 257, 200 * 257)
+    for data in (deep, saved(Image.fromarray(value), "PNG", transparency=200)):
+        found = pixels(data, (1, 3, 4))[0]
+        assert found[:, 3].tolist() == [255, 0, 255]
+        assert found[[0, 2]].tolist() == [[10, 10, 10, 255], [60, 60, 60, 255]]
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP", "JPEG"])
 def test_a_camera_held_sideways_or_upside_down_gives_an_upright_picture(orientation, format):
@@ -194,13 +225,14 @@ def test_the_first_frame_of_an_animation_is_taken(grey):
 
 
 @pytest.mark.parametrize("size", [(40, 31), (24, 20), (5, 4), (12, 11), (1, 1), (3, 200)])
-def test_another_size_is_resized_as_the_data_sets_are(size):
+@pytest.mark.parametrize("channels", [3, 4])
+def test_another_size_is_resized_as_the_data_sets_are(size, channels):
     import tensorflow as tf
 
-    picture = np.random.default_rng(2).integers(0, 256, (*size, 3), dtype=np.uint8)
+    picture = np.random.default_rng(2).integers(0, 256, (*size, channels), dtype=np.uint8)
     as_data_set = tf.image.resize(picture, SHAPE[:2], method="bilinear", antialias=True)
     as_data_set = tf.cast(tf.clip_by_value(tf.round(as_data_set), 0, 255), tf.uint8).numpy()
-    found = pixels(saved(Image.fromarray(picture), "PNG"), (*SHAPE[:2], 3))
+    found = pixels(saved(Image.fromarray(picture), "PNG"), (*SHAPE[:2], channels))
     different = np.abs(found.astype(int) - as_data_set)
     assert different.max() <= 1  # where float32 falls on the other side of a half
     assert (different > 0).mean() < 0.05

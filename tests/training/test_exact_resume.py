@@ -200,8 +200,31 @@ def test_other_data_is_refused(config, monkeypatch):
 
     environment = record._environment
     monkeypatch.setattr(record, "_environment", lambda experiment: {**environment(experiment), "data": "another"})
-    with pytest.raises(ResumeError, match="was trained on other data: .*data was [0-9a-f]{16}, is another"):
+    with pytest.raises(ResumeError, match="was trained on other data: .*data was sha256-[0-9a-f]{24}, is another"):
         run(config("trainer.epochs=2", f"resume={first.resume_id}"))
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_run_that_recorded_the_former_fingerprint_is_compared_by_it(config, monkeypatch, capsys, is_same):
+    from kerasdl import record
+
+    environment = record._environment
+
+    def former(experiment):
+        digits = experiment.data.info.former_fingerprint if is_same else "0123456789abcdef"
+        known = environment(experiment)
+        return {name: known[name] for name in known if name != "decoder"} | {"data": digits}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "_environment", former)
+        first = run(config())
+    longer = config(f"resume={first.resume_id}", "trainer.epochs=3")
+    if is_same:
+        assert run(longer).steps == first.steps * 3 // 2
+        assert "may differ" not in capsys.readouterr().err
+    else:
+        with pytest.raises(ResumeError, match="was trained on other data: data was 0123456789abcdef, is sha256-"):
+            run(longer)
 
 
 def test_other_circumstances_are_told(config, monkeypatch, capsys):
