@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kerasdl.commands import OVERWRITE, RUN_KEYS, Key, fresh_file, parse
 from kerasdl.config.composition import place
+from kerasdl.console import warn
 from kerasdl.errors import ConfigError, UserError
 from kerasdl.files import written_whole
 
@@ -36,6 +37,7 @@ def report_run(arguments: Sequence[str]) -> None:
 
     from kerasdl.tracking import lookup
     from kerasdl.tracking.chronicle import chronicle
+    from kerasdl.tracking.failures import sync_command
 
     found = lookup.find(place(values), values["run"], values["experiment"], values["metric"])
     path = fresh_file(output or f"report-{found.run.id[:8]}.html", values["overwrite"])
@@ -43,12 +45,18 @@ def report_run(arguments: Sequence[str]) -> None:
     from kerasdl.reporting.page import html
 
     with tempfile.TemporaryDirectory(prefix="kerasdl-report-") as folder:
-        page = html(gather(found, chronicle(found), Path(folder)))
+        gathered = gather(found, chronicle(found), Path(folder))
+        page = html(gathered)
     try:
         with written_whole(path) as file:
             file.write(page.encode())
     except OSError as error:
         raise UserError(f"output: '{path}' can't be written ({error.strerror or error}). Name another file.") from error
     print(f"wrote {output or path.name}")
+    if not gathered.config_yaml:
+        warn(
+            f"run {found.run.id} has no config.yaml among its artifacts, so the page lacks its configuration, and "
+            f"perhaps more. If it waits to be sent, send it: {sync_command(found.store)}"
+        )
     if values["log"]:
         found.artifacts.text(page, ARTIFACT)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.errors import TrackingError
-from kerasdl.tracking import entries, limits
-from kerasdl.tracking.failures import told
+from kerasdl.tracking import entries, limits, secrets
+from kerasdl.tracking.failures import is_temporary, reason, sync_command, told
 from kerasdl.tracking.store import Store
 from kerasdl.tracking.upload import upload
 
@@ -45,11 +45,18 @@ class Artifacts:
         Raises:
             TrackingError: the run has no such file.
         """
-        try:
-            with told(self._store):
+        from mlflow.exceptions import MlflowException
+
+        with told(self._store):
+            try:
                 return Path(self._client.download_artifacts(self._run_id, path, str(folder)))
-        except OSError as error:
-            raise TrackingError(f"run {self._run_id} has no file {path} ({error.strerror or error}).") from error
+            except (MlflowException, OSError) as error:
+                if is_temporary(error):
+                    raise
+                raise TrackingError(
+                    f"run {self._run_id} has no file {path} in {secrets.hide(self._address())} ({reason(error)}). "
+                    f"If it waits to be sent, send it: {sync_command(self._store)}"
+                ) from error
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Adds metrics; one that the run has gets another value."""
@@ -89,13 +96,16 @@ class Artifacts:
     def _upload(self, source: Path, folder: str | None) -> None:
         try:
             with told(self._store):
-                upload(self._client, self._client.get_run(self._run_id).info.artifact_uri, source, folder)
+                upload(self._client, self._address(), source, folder)
         except OSError as error:
             where = error.filename or "its artifact store"
             raise TrackingError(
                 f"run {self._run_id} can't take {folder or source.name}: {where} can't be written "
                 f"({error.strerror or error}). Mend that, or keep nothing with the run: log=false."
             ) from error
+
+    def _address(self) -> str:
+        return self._client.get_run(self._run_id).info.artifact_uri
 
     def _files(self, folder: str | None) -> Iterator[str]:
         for found in self._client.list_artifacts(self._run_id, folder):

@@ -142,3 +142,16 @@ def test_a_file_that_is_no_database_of_mlflow_is_left_alone(tmp_path):
     before = (tmp_path / "other.db").read_bytes()
     assert moved.follow(tmp_path / "other.db") == []
     assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_files_that_are_nowhere_are_named_with_what_may_bring_them(old, tmp_path, make_config, capsys, monkeypatch):
+    from kerasdl.reporting.command import report_run
+
+    shutil.rmtree(old / "artifacts")
+    monkeypatch.chdir(old.parent)
+    found = the_run(make_config(old, experiment="e"))
+    with pytest.raises(TrackingError, match=r"has no file config\.yaml in .* send it: python -m kerasdl\.sync"):
+        found.artifacts.fetch("config.yaml", tmp_path)
+    report_run([f"run={found.run.id}", f"output={tmp_path / 'page.html'}", "log=false"])
+    assert "has no config.yaml among its artifacts, so the page lacks its configuration" in capsys.readouterr().err
+    assert not (old / "artifacts").exists()
