@@ -57,20 +57,17 @@ def run(values: Values) -> None:
                 evaluation = evaluate(task, split, network.class_names, network.runtime.jit, advance)
             was_tested = is_own and split.name == "test" and not values["checkpoint"]
             differences = _differences(evaluation, network.metrics) if was_tested else {}
-            _show(split, evaluation, differences)
             folder = split.name if is_own else f"{data.info.name}/{split.name}"
-            summary = _summary(network, data, split, evaluation, differences, values["data"])
-            files = _files(evaluation, summary)
-            network.results.metrics({f"evaluate/{folder}/{name}": value for name, value in evaluation.metrics.items()})
-            for name, content in files.items():
-                if isinstance(content, str):
-                    network.results.text(content, f"evaluate/{folder}/{name}")
-                else:
-                    network.results.figure(content, f"evaluate/{folder}/{name}")
+            try:
+                files = _files(evaluation, _summary(network, data, split, evaluation, differences, values["data"]))
+                if output:
+                    _write(files, output / folder)
+                _keep(network, evaluation, files, folder)
+            finally:  # what was measured is shown even if it can't be kept
+                _show(split, evaluation, differences)
             if values["log"]:
                 row("kept", f"{', '.join(files)} in the run's artifacts, folder evaluate/{folder}")
             if output:
-                _write(files, output / folder)
                 row("wrote", f"{len(files)} files into {shorten(output / folder)}")
 
 
@@ -208,6 +205,16 @@ def _files(evaluation: "Evaluation", summary: str) -> "dict[str, str | Figure]":
     if mistakes.found:
         files["mistakes.png"] = contact_sheet(mistakes.found, mistakes.total, names)
     return files
+
+
+def _keep(network: "Trained", evaluation: "Evaluation", files: "Mapping[str, str | Figure]", folder: str) -> None:
+    """Keeps numbers, tables and pictures with the run."""
+    network.results.metrics({f"evaluate/{folder}/{name}": value for name, value in evaluation.metrics.items()})
+    for name, content in files.items():
+        if isinstance(content, str):
+            network.results.text(content, f"evaluate/{folder}/{name}")
+        else:
+            network.results.figure(content, f"evaluate/{folder}/{name}")
 
 
 def _write(files: "Mapping[str, str | Figure]", folder: Path) -> None:

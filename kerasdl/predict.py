@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from kerasdl import console
+from kerasdl import console, streams
 from kerasdl.commands import OVERWRITE, REQUIRED, RUN_KEYS, Key, Values, boolean, choice, command, fresh_file, integer
 from kerasdl.errors import ConfigError
 from kerasdl.files import written_whole
@@ -65,12 +65,20 @@ def run(values: Values) -> int:
         )
         batches = predictions.in_batches(function, network.class_names, items, values["batch_size"], values["top"])
         record = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasdl-"))) / f"{_now()}.csv"
-        with contextlib.ExitStack() as files:
-            file = files.enter_context(written_whole(output)) if output else sys.stdout.buffer
-            writers = [_writer(kind, file, network, values)]
-            if values["log"]:
-                writers.append(_writer("csv", files.enter_context(record.open("wb")), network, values))
-            broken = _write(batches, writers, rows_are_seen=output is None and sys.stdout.isatty())
+        try:
+            with contextlib.ExitStack() as files:
+                writers = []
+                if values["log"]:
+                    writers.append(_writer("csv", _to(files.enter_context(record.open("wb"))), network, values))
+                if output:
+                    writers.append(_writer(kind, _to(files.enter_context(written_whole(output))), network, values))
+                else:
+                    writers.append(_writer(kind, _to_standard_output(kind), network, values))
+                broken = _write(batches, writers, rows_are_seen=output is None and sys.stdout.isatty())
+        except streams.OutputLost:
+            if values["log"]:  # the rows so far
+                network.results.file(record, "predictions")
+            raise
         if values["log"]:
             network.results.file(record, "predictions")
     return 1 if broken else 0
@@ -88,19 +96,35 @@ def _format(values: Values) -> str:
     return _SUFFIXES[suffix]
 
 
-def _writer(kind: str, file: BinaryIO, network: "Trained", values: Values) -> Writer:
-    """Returns what writes a batch's rows to `file` at once, the opening line being written."""
-    from kerasdl.predictions import FORMATS, encoded
+def _writer(kind: str, write: Callable[[str], None], network: "Trained", values: Values) -> Writer:
+    """Returns what writes a batch's rows, the opening line being written."""
+    from kerasdl.predictions import FORMATS
 
-    width = {"width": shutil.get_terminal_size().columns} if kind == "table" and file.isatty() else {}
+    is_seen = kind == "table" and not values["output"] and sys.stdout.isatty()
+    width = {"width": shutil.get_terminal_size().columns} if is_seen else {}
     text = FORMATS[kind](network.class_names, values["top"], values["probabilities"], **width)
+    write(text.opening)
+    return lambda batch: write(text.rows(batch))
+
+
+def _to(file: BinaryIO) -> Callable[[str], None]:
+    """Returns what writes rows to a file at once."""
+    from kerasdl.predictions import encoded
 
     def write(rows: str) -> None:
         file.write(encoded(rows))
         file.flush()
 
-    write(text.opening)
-    return lambda batch: write(text.rows(batch))
+    return write
+
+
+def _to_standard_output(kind: str) -> Callable[[str], None]:
+    """Returns what writes rows to standard output at once: data as UTF-8 whatever the terminal has, a table for it."""
+    from kerasdl.predictions import encoded
+
+    if kind == "table":
+        return lambda rows: streams.send(streams.readable(rows, sys.stdout.encoding))
+    return lambda rows: streams.send(encoded(rows))
 
 
 def _write(batches: "Iterable[Sequence[Prediction]]", writers: Sequence[Writer], rows_are_seen: bool) -> int:
