@@ -149,7 +149,7 @@ def _show(split: "Split", evaluation: "Evaluation", differences: Mapping[str, fl
     else:
         row("mistakes", "none, so there is no sheet of them")
     if len(evaluation.scores) <= _MOST_CLASSES_IN_TABLE:
-        table = Padding(classes.table(evaluation.scores), (0, 0, 0, 11), expand=False)
+        table = Padding(classes.table(evaluation.scores, metrics), (0, 0, 0, 11), expand=False)
         Console(highlight=False).print("", table, "", sep="\n")
 
 
@@ -185,8 +185,6 @@ def _summary(
 
 def _files(evaluation: "Evaluation", summary: str) -> "dict[str, str | Figure]":
     """Returns the tables and pictures by the names of their files."""
-    from sklearn.metrics import confusion_matrix as counts
-
     from kerasdl.analysis import classes
     from kerasdl.analysis.calibration import reliability_diagram
     from kerasdl.analysis.confusion import confusion_matrix
@@ -194,12 +192,11 @@ def _files(evaluation: "Evaluation", summary: str) -> "dict[str, str | Figure]":
     from kerasdl.evaluation import predictions_csv
 
     names, examples, mistakes = evaluation.class_names, evaluation.examples, evaluation.mistakes
-    matrix = counts(examples.labels, examples.predicted, labels=range(len(names)))
     files: dict[str, str | Figure] = {
         "summary.json": summary,
         "classes.csv": classes.csv_text(evaluation.scores),
         "predictions.csv": predictions_csv(examples, names),
-        "confusion_matrix.png": confusion_matrix(matrix, names),
+        "confusion_matrix.png": confusion_matrix(evaluation.confusion, names),
         "reliability.png": reliability_diagram(evaluation.calibration),
     }
     if mistakes.found:

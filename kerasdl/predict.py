@@ -65,20 +65,15 @@ def run(values: Values) -> int:
         )
         batches = predictions.in_batches(function, network.class_names, items, values["batch_size"], values["top"])
         record = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasdl-"))) / f"{_now()}.csv"
-        try:
-            with contextlib.ExitStack() as files:
-                writers = []
-                if values["log"]:
-                    writers.append(_writer("csv", _to(files.enter_context(record.open("wb"))), network, values))
-                if output:
-                    writers.append(_writer(kind, _to(files.enter_context(written_whole(output))), network, values))
-                else:
-                    writers.append(_writer(kind, _to_standard_output(kind), network, values))
-                broken = _write(batches, writers, rows_are_seen=output is None and sys.stdout.isatty())
-        except streams.OutputLost:
-            if values["log"]:  # the rows so far
-                network.results.file(record, "predictions")
-            raise
+        with contextlib.ExitStack() as files:
+            if output:
+                write = _to(files.enter_context(written_whole(output)))
+            else:
+                write = _to_standard_output(kind, values["log"])
+            writers = [_writer(kind, write, network, values)]
+            if values["log"]:
+                writers.append(_writer("csv", _to(files.enter_context(record.open("wb"))), network, values))
+            broken = _write(batches, writers, rows_are_seen=output is None and sys.stdout.isatty())
         if values["log"]:
             network.results.file(record, "predictions")
     return 1 if broken else 0
@@ -118,13 +113,21 @@ def _to(file: BinaryIO) -> Callable[[str], None]:
     return write
 
 
-def _to_standard_output(kind: str) -> Callable[[str], None]:
-    """Returns what writes rows to standard output at once: data as UTF-8 whatever the terminal has, a table for it."""
+def _to_standard_output(kind: str, log: bool) -> Callable[[str], None]:
+    """Returns what writes rows to standard output at once: data in UTF-8 whatever the terminal has, a table for it.
+
+    If it can't be written (a full disk), no more rows are; with `log` the run still gets the whole table.
+    """
     from kerasdl.predictions import encoded
 
-    if kind == "table":
-        return lambda rows: streams.send(streams.readable(rows, sys.stdout.encoding))
-    return lambda rows: streams.send(encoded(rows))
+    def write(rows: str) -> None:
+        try:
+            streams.send(streams.readable(rows, sys.stdout.encoding) if kind == "table" else encoded(rows))
+        except streams.OutputLost as lost:
+            if lost.reader_left or not log:
+                raise
+
+    return write
 
 
 def _write(batches: "Iterable[Sequence[Prediction]]", writers: Sequence[Writer], rows_are_seen: bool) -> int:

@@ -20,7 +20,15 @@ _PLAIN = {"…": "...", "★": "*", "±": "+/-", "·": "-", "–": "-", "×": "x
 
 
 class OutputLost(Exception):
-    """Standard output doesn't take data; `entry_point` says why."""
+    """Standard output doesn't take data any more; `entry_point` says why.
+
+    Attributes:
+        reader_left: whether who reads it has ended (`| head`), and wants no more.
+    """
+
+    def __init__(self, error: OSError | None):
+        super().__init__(str(error))
+        self.reader_left = error is not None and error.errno == errno.EPIPE
 
 
 def readable(text: str, encoding: str) -> bytes:
@@ -87,17 +95,19 @@ class Lasting:
             self._stream.flush()
 
     def send(self, data: bytes) -> None:
-        """Writes data at once, behind all text so far.
+        """Writes data at once, after all text so far.
 
         Raises:
-            OutputLost: it can't be written.
+            OutputLost: it can't be written, or something before it could not: what arrives has no gaps.
         """
+        if self.error:
+            raise OutputLost(self.error)
         with self._remembering():
             self._stream.flush()
             self._stream.buffer.write(data)
             self._stream.buffer.flush()
             return
-        raise OutputLost
+        raise OutputLost(self.error)
 
     def finish(self) -> OSError | None:
         """Writes what waits; returns why something could not be written, at any time, or None."""
@@ -141,11 +151,7 @@ def lasting() -> Iterator[tuple[Lasting, Lasting]]:
 
 
 def send(data: bytes) -> None:
-    """Writes data to standard output, unchanged and at once.
-
-    Raises:
-        OutputLost: it can't be written.
-    """
+    """Writes data to standard output, unchanged and at once; raises OutputLost as `Lasting.send` does."""
     with lasting() as (output, _):
         output.send(data)
 

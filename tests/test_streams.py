@@ -159,6 +159,16 @@ def test_data_arrives_unchanged_or_fails():
 
 
 @FULL
+def test_data_has_no_gaps():
+    with open("/dev/full", "w") as full, standard_output(full), lasting() as (output, _):
+        for row in (b"one\n", b"two\n"):
+            with pytest.raises(OutputLost) as lost:
+                streams.send(row)
+            assert not lost.value.reader_left
+        assert output.finish().errno == errno.ENOSPC
+
+
+@FULL
 @pytest.mark.parametrize(
     "name",
     ["benchmark", "demo", "evaluate", "explain", "export", "predict", "preview", "register", "report", "robustness",
@@ -294,7 +304,7 @@ def test_rows_of_predictions_are_utf_8_whatever_the_terminal_has_and_a_table_is_
 
 
 @FULL
-def test_rows_so_far_are_kept_with_the_run_if_standard_output_is_full(on_run, run_id, place, tmp_path, capsys):
+def test_the_run_gets_the_whole_table_if_standard_output_is_full(on_run, run_id, place, tmp_path, capsys):
     from PIL import Image
 
     from kerasdl.tracking.store import import_mlflow
@@ -306,7 +316,8 @@ def test_rows_so_far_are_kept_with_the_run_if_standard_output_is_full(on_run, ru
     assert "standard output can't be written (No space left on device)" in capsys.readouterr().err
     client = import_mlflow().MlflowClient(f"sqlite:///{place[0].partition('=')[2]}/mlflow.db")
     (kept,) = client.list_artifacts(run_id, "predictions")
-    assert kept.file_size > 0
+    rows = Path(client.download_artifacts(run_id, kept.path, str(tmp_path))).read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows] == ["file", "0.png", "1.png", "2.png"]
 
 
 @FULL
