@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from kerasdl import runs
 from kerasdl.benchmarks import Measurement, sweeping
 from kerasdl.errors import UserError
+from kerasdl.streams import entry_point
 
 IMAGES = 60_000
 
@@ -138,6 +139,7 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}, Python {platform.python_version()}"
 
 
+@entry_point()
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m kerasdl.benchmark", description=__doc__.split("\n\n")[1])
     parser.add_argument("--rounds", type=int, default=3, help="how often every program runs (default: 3)")

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from kerasdl import runs
 from kerasdl.config.composition import conf_dir, groups, quoted, register
 from kerasdl.errors import ConfigError, UserError
+from kerasdl.streams import entry_point, lasting
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -45,6 +46,10 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     program = os.getpid()
 
     def job(config: DictConfig) -> None:
+        with lasting():  # a launcher may run jobs in other processes, which have streams of their own
+            one(config)
+
+    def one(config: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
@@ -69,6 +74,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     job.__module__ = f"kerasdl.{Path(run.__code__.co_filename).stem}"
     job.codes = codes  # type: ignore[attr-defined]  # for kerasdl's sweeper
 
+    @entry_point()
     def main() -> None:
         import hydra
 
@@ -111,9 +117,6 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):  # `... --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ENOTDIR):
         error = UserError(
             f"{error.filename or 'a file'} can't be written: {error.strerror}. Make room, or choose another "

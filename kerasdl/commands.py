@@ -9,7 +9,6 @@ its own business.
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 from kerasdl.config.explain import did_you_mean
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ConfigError, UserError
+from kerasdl.streams import OutputLost, entry_point
 
 Values = dict[str, Any]
 Parse = Callable[[str, str], Any]  # (key, text) -> value; raises ConfigError
@@ -159,6 +159,7 @@ def command(
         takes_data: whether `data=NAME` and `data.KEY=VALUE` may be given; `values["data"]` lists them.
     """
 
+    @entry_point()
     def main(arguments: list[str] | None = None) -> None:
         given = _parser(name, description, example, keys, takes_data).parse_args(arguments).arguments
         try:
@@ -166,8 +167,7 @@ def command(
         except UserError as error:
             print(f"Error: {error}", file=sys.stderr)
             code = error.exit_code
-        except BrokenPipeError:  # `... | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OutputLost:
             code = 1
         except KeyboardInterrupt:
             print("Interrupted.", file=sys.stderr)

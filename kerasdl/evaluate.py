@@ -57,20 +57,17 @@ def run(values: Values) -> None:
                 evaluation = evaluate(task, split, network.class_names, network.runtime.jit, advance)
             was_tested = is_own and split.name == "test" and not values["checkpoint"]
             differences = _differences(evaluation, network.metrics) if was_tested else {}
-            _show(split, evaluation, differences)
             folder = split.name if is_own else f"{data.info.name}/{split.name}"
-            summary = _summary(network, data, split, evaluation, differences, values["data"])
-            files = _files(evaluation, summary)
-            network.results.metrics({f"evaluate/{folder}/{name}": value for name, value in evaluation.metrics.items()})
-            for name, content in files.items():
-                if isinstance(content, str):
-                    network.results.text(content, f"evaluate/{folder}/{name}")
-                else:
-                    network.results.figure(content, f"evaluate/{folder}/{name}")
+            try:
+                files = _files(evaluation, _summary(network, data, split, evaluation, differences, values["data"]))
+                if output:
+                    _write(files, output / folder)
+                _keep(network, evaluation, files, folder)
+            finally:  # what was measured is shown even if it can't be kept
+                _show(split, evaluation, differences)
             if values["log"]:
                 row("kept", f"{', '.join(files)} in the run's artifacts, folder evaluate/{folder}")
             if output:
-                _write(files, output / folder)
                 row("wrote", f"{len(files)} files into {shorten(output / folder)}")
 
 
@@ -152,7 +149,7 @@ def _show(split: "Split", evaluation: "Evaluation", differences: Mapping[str, fl
     else:
         row("mistakes", "none, so there is no sheet of them")
     if len(evaluation.scores) <= _MOST_CLASSES_IN_TABLE:
-        table = Padding(classes.table(evaluation.scores), (0, 0, 0, 11), expand=False)
+        table = Padding(classes.table(evaluation.scores, metrics), (0, 0, 0, 11), expand=False)
         Console(highlight=False).print("", table, "", sep="\n")
 
 
@@ -188,8 +185,6 @@ def _summary(
 
 def _files(evaluation: "Evaluation", summary: str) -> "dict[str, str | Figure]":
     """Returns the tables and pictures by the names of their files."""
-    from sklearn.metrics import confusion_matrix as counts
-
     from kerasdl.analysis import classes
     from kerasdl.analysis.calibration import reliability_diagram
     from kerasdl.analysis.confusion import confusion_matrix
@@ -197,17 +192,26 @@ def _files(evaluation: "Evaluation", summary: str) -> "dict[str, str | Figure]":
     from kerasdl.evaluation import predictions_csv
 
     names, examples, mistakes = evaluation.class_names, evaluation.examples, evaluation.mistakes
-    matrix = counts(examples.labels, examples.predicted, labels=range(len(names)))
     files: dict[str, str | Figure] = {
         "summary.json": summary,
         "classes.csv": classes.csv_text(evaluation.scores),
         "predictions.csv": predictions_csv(examples, names),
-        "confusion_matrix.png": confusion_matrix(matrix, names),
+        "confusion_matrix.png": confusion_matrix(evaluation.confusion, names),
         "reliability.png": reliability_diagram(evaluation.calibration),
     }
     if mistakes.found:
         files["mistakes.png"] = contact_sheet(mistakes.found, mistakes.total, names)
     return files
+
+
+def _keep(network: "Trained", evaluation: "Evaluation", files: "Mapping[str, str | Figure]", folder: str) -> None:
+    """Keeps numbers, tables and pictures with the run."""
+    network.results.metrics({f"evaluate/{folder}/{name}": value for name, value in evaluation.metrics.items()})
+    for name, content in files.items():
+        if isinstance(content, str):
+            network.results.text(content, f"evaluate/{folder}/{name}")
+        else:
+            network.results.figure(content, f"evaluate/{folder}/{name}")
 
 
 def _write(files: "Mapping[str, str | Figure]", folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import log_softmax
 
+from kerasdl import measures
 from kerasdl.analysis import classes
 from kerasdl.analysis.calibration import Calibration, brier_scores, calibration
 from kerasdl.analysis.mistakes import MostConfidentMistakes
@@ -42,7 +43,7 @@ class Examples:
         labels: int64 [n], its true class.
         predicted: int64 [n], the class of the highest logit.
         confidences: float64 [n], the probability of that class, in [0, 1].
-        ranks: int64 [n], how many classes have a higher logit than the true one: of equal ones none counts.
+        ranks: int64 [n], how many classes have a higher logit than the true one, see `kerasdl.measures.ranks`.
         losses: float64 [n], negative log-likelihood of the true class, in nats.
         brier_scores: float64 [n], see `kerasdl.analysis.calibration.brier_scores`.
     """
@@ -80,7 +81,13 @@ class Evaluation:
     @cached_property
     def scores(self) -> list[classes.ClassScores]:
         """Precision, recall, F1 and support of each class."""
-        return classes.class_scores(self.examples.labels, self.examples.predicted, self.class_names)
+        return classes.class_scores(self.confusion, self.class_names)
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """int64 (classes, classes): how many examples of each class (rows) were taken for each class (columns)."""
+        examples, count = self.examples, len(self.class_names)
+        return measures.confusion(examples.labels, examples.predicted, count, np.int64).numpy()
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -99,7 +106,7 @@ class Evaluation:
                 for k in TOP
                 if k <= len(self.class_names)
             },
-            **classes.macro_averages(self.scores),
+            **measures.macro_averages(self.confusion),
             "nll": float(examples.losses.mean()),
             "brier_score": float(examples.brier_scores.mean()),
             "ece": self.calibration.expected_error,
@@ -176,14 +183,14 @@ def _examples(batch: Batch, indices: np.ndarray, split: str) -> Examples:
             f"{split}. Its weights or its precision overflow: try those of an earlier checkpoint, with checkpoint=best."
         )
     log_probabilities = log_softmax(logits, axis=1)
-    probabilities, predicted = np.exp(log_probabilities), logits.argmax(axis=1)
+    probabilities, predicted = np.exp(log_probabilities), measures.predictions(batch.logits).numpy()
     rows = np.arange(len(labels))
     return Examples(
         indices=np.asarray(indices, np.int64),
         labels=labels,
         predicted=predicted,
         confidences=np.minimum(probabilities[rows, predicted], 1.0),
-        ranks=np.count_nonzero(logits > logits[rows, labels][:, None], axis=1),
+        ranks=measures.ranks(labels, batch.logits).numpy().astype(np.int64),
         losses=-log_probabilities[rows, labels],
         brier_scores=brier_scores(probabilities, labels),
     )

@@ -20,6 +20,7 @@ from kerasdl.assembly import build_task, build_trainer
 from kerasdl.config.checks import check
 from kerasdl.config.identity import config_hash
 from kerasdl.errors import TrackingError
+from kerasdl.streams import lasting
 from kerasdl.training import runtime
 from kerasdl.training.interrupts import PRUNED, Interrupts
 from kerasdl.training.pruning import Judge, Pruning
@@ -97,6 +98,7 @@ class Result:
     problems: tuple[str, ...] = ()
 
 
+@lasting()
 def run(
     config: DictConfig, *, name: str | None = None, judge: Judge | None = None, threads: int | None = None
 ) -> Result:
@@ -219,8 +221,7 @@ def _test(experiment: Experiment, step: int, interrupts: Interrupts) -> dict[str
 
 
 def _finish(experiment: Experiment, result: Result) -> Result:
-    """Shows the result and ends the run; the result is returned even if MLflow can't take the last of it."""
-    console.conclude(experiment, result)
+    """Ends the run and shows the result; the result is returned even if MLflow can't take the last of it."""
     problems = list(result.problems)
     try:
         experiment.tracker.tags({"kerasdl.state": result.status})  # MLflow itself has no word for a pruned run
@@ -238,6 +239,7 @@ def _finish(experiment: Experiment, result: Result) -> Result:
         experiment.folder.update(status=result.status, metrics=known)
     except OSError as error:
         problems.append(f"{experiment.folder.path} can't be written: {error.strerror or error}. Make room there.")
+    console.conclude(experiment, result)
     for problem in problems:
         console.complain(problem)
     return replace(result, problems=tuple(problems))

@@ -99,8 +99,12 @@ def run(values: Values) -> int:
         pictures, broken = _named(network, values) if values["input"] else (_of_each_class(network, values["limit"]), 0)
         settings = explanation.Settings(values["baseline"], values["steps"], values["window"], values["stride"])
         found = explanation.explain(network, chosen, pictures, target, settings, note=lambda line: row("maps", line))
-        _tell(found, network)
-        count = _keep(network, explanation.figures(network, chosen, found), output, values["log"])
+        try:
+            count = _keep(network, explanation.figures(network, chosen, found), output, values["log"])
+            if found.integrated is not None:
+                network.results.metrics({"explain/integrated_gradients_gap": float(found.integrated.gaps.max())})
+        finally:  # what was found is shown even if it can't be kept
+            _tell(found)
         if values["log"]:
             row("kept", f"{explanation.counted(count)} in the run's artifacts, folder explain")
         if output:
@@ -200,7 +204,7 @@ def _file_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _tell(found: "Explanation", network: "Trained") -> None:
+def _tell(found: "Explanation") -> None:
     """Prints a line a picture, and whether integrated gradients add up."""
     from kerasdl.explanation import told
 
@@ -208,7 +212,6 @@ def _tell(found: "Explanation", network: "Trained") -> None:
         say(line)
     if found.integrated is not None:
         gap = float(found.integrated.gaps.max())
-        network.results.metrics({"explain/integrated_gradients_gap": gap})
         if gap > ENOUGH:
             count = int((found.integrated.gaps > ENOUGH).sum())
             warn(

@@ -124,16 +124,19 @@ def _export(
 
     with whole_directory(directory, values["overwrite"]) as folder:
         outcomes = [_make(format, source, folder, check) for format in formats]
-        _show(outcomes)
         rows = table.csv_text(outcomes, check)
         if all(outcome.problem for outcome in outcomes):
             network.results.text(rows, f"export/{_TABLE}")
+            _show(outcomes)
             raise UserError("no file is like Keras, so none is kept.")
         (folder / _TABLE).write_text(rows, encoding="utf-8")
         card.write(folder, card.Export(network, values["checkpoint"], data, source, check, outcomes))
-    _tell("written", f"{shorten(directory)}, with a model card: {card.NAME}")
-    network.results.file(directory, "export")
-    network.results.metrics(table.metrics(outcomes))
+    try:
+        network.results.file(directory, "export")
+        network.results.metrics(table.metrics(outcomes))
+    finally:  # the directory is there, whatever MLflow says
+        _show(outcomes)
+        _tell("written", f"{shorten(directory)}, with a model card: {card.NAME}")
     return 1 if any(outcome.problem for outcome in outcomes) else 0
 
 

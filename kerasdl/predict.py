@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from kerasdl import console
+from kerasdl import console, streams
 from kerasdl.commands import OVERWRITE, REQUIRED, RUN_KEYS, Key, Values, boolean, choice, command, fresh_file, integer
 from kerasdl.errors import ConfigError
 from kerasdl.files import written_whole
@@ -66,10 +66,13 @@ def run(values: Values) -> int:
         batches = predictions.in_batches(function, network.class_names, items, values["batch_size"], values["top"])
         record = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasdl-"))) / f"{_now()}.csv"
         with contextlib.ExitStack() as files:
-            file = files.enter_context(written_whole(output)) if output else sys.stdout.buffer
-            writers = [_writer(kind, file, network, values)]
+            if output:
+                write = _to(files.enter_context(written_whole(output)))
+            else:
+                write = _to_standard_output(kind, values["log"])
+            writers = [_writer(kind, write, network, values)]
             if values["log"]:
-                writers.append(_writer("csv", files.enter_context(record.open("wb")), network, values))
+                writers.append(_writer("csv", _to(files.enter_context(record.open("wb"))), network, values))
             broken = _write(batches, writers, rows_are_seen=output is None and sys.stdout.isatty())
         if values["log"]:
             network.results.file(record, "predictions")
@@ -88,19 +91,43 @@ def _format(values: Values) -> str:
     return _SUFFIXES[suffix]
 
 
-def _writer(kind: str, file: BinaryIO, network: "Trained", values: Values) -> Writer:
-    """Returns what writes a batch's rows to `file` at once, the opening line being written."""
-    from kerasdl.predictions import FORMATS, encoded
+def _writer(kind: str, write: Callable[[str], None], network: "Trained", values: Values) -> Writer:
+    """Returns what writes a batch's rows, the opening line being written."""
+    from kerasdl.predictions import FORMATS
 
-    width = {"width": shutil.get_terminal_size().columns} if kind == "table" and file.isatty() else {}
+    is_seen = kind == "table" and not values["output"] and sys.stdout.isatty()
+    width = {"width": shutil.get_terminal_size().columns} if is_seen else {}
     text = FORMATS[kind](network.class_names, values["top"], values["probabilities"], **width)
+    write(text.opening)
+    return lambda batch: write(text.rows(batch))
+
+
+def _to(file: BinaryIO) -> Callable[[str], None]:
+    """Returns what writes rows to a file at once."""
+    from kerasdl.predictions import encoded
 
     def write(rows: str) -> None:
         file.write(encoded(rows))
         file.flush()
 
-    write(text.opening)
-    return lambda batch: write(text.rows(batch))
+    return write
+
+
+def _to_standard_output(kind: str, log: bool) -> Callable[[str], None]:
+    """Returns what writes rows to standard output at once: data in UTF-8 whatever the terminal has, a table for it.
+
+    If it can't be written (a full disk), no more rows are; with `log` the run still gets the whole table.
+    """
+    from kerasdl.predictions import encoded
+
+    def write(rows: str) -> None:
+        try:
+            streams.send(streams.readable(rows, sys.stdout.encoding) if kind == "table" else encoded(rows))
+        except streams.OutputLost as lost:
+            if lost.reader_left or not log:
+                raise
+
+    return write
 
 
 def _write(batches: "Iterable[Sequence[Prediction]]", writers: Sequence[Writer], rows_are_seen: bool) -> int:

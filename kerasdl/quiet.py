@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -29,7 +29,8 @@ def quiet() -> Iterator[None]:
         except Exception:
             sys.stderr.flush()
             aside.seek(0)
-            os.write(terminal, aside.read())
+            with suppress(OSError):  # a terminal that is gone must not hide what failed
+                os.write(terminal, aside.read())
             raise
         finally:
             sys.stderr.flush()

@@ -17,6 +17,7 @@ from kerasdl.config.explain import did_you_mean
 from kerasdl.config.metrics import PREFERRED, is_cost
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ConfigError, UserError
+from kerasdl.streams import entry_point
 
 if TYPE_CHECKING:
     from kerasdl.analysis.seed_tables import Report
@@ -28,6 +29,7 @@ KEYS = (*SOURCES, "metric", "output", "compare", "paths.output_dir", "tracking.u
 SUFFIXES = (".csv", ".md", ".png", ".txt")
 
 
+@entry_point()
 def main(arguments: list[str] | None = None) -> None:
     """Parses the command line (`sys.argv[1:]` by default) and reports.
 

@@ -108,8 +108,12 @@ def run(values: Values) -> None:
         found = Robustness(
             subject, examples.clean.score, [score for score, _ in attacked], [score for score, _ in corrupted]
         )
-        _show(found)
-        _keep(found, strips(examples, attacked, corrupted, network.class_names), network, output)
+        try:
+            kept = _keep(found, strips(examples, attacked, corrupted, network.class_names), network, output)
+        finally:  # what was measured is shown even if it can't be kept
+            _show(found)
+        if output:
+            console.row("output", f"{shorten(output)}: {', '.join(kept)}")
 
 
 def _attacks(asked: Sequence[str]) -> Sequence[str]:
@@ -221,8 +225,12 @@ def _show(found: "Robustness") -> None:
         print(robustness_tables.text(found), end="", flush=True)
 
 
-def _keep(found: "Robustness", shown: "Sequence[Strip]", network: "Trained", output: Path | None) -> None:
-    """Writes tables and pictures into `output`, if there is one, and into the run's artifact folder `robustness`."""
+def _keep(found: "Robustness", shown: "Sequence[Strip]", network: "Trained", output: Path | None) -> list[str]:
+    """Writes tables and pictures into `output`, if there is one, and into the run's artifact folder `robustness`.
+
+    Returns:
+        The names of the files.
+    """
     from kerasdl.analysis import robustness_pictures as pictures
     from kerasdl.analysis.robustness import attacks_csv, corruptions_csv
 
@@ -245,8 +253,7 @@ def _keep(found: "Robustness", shown: "Sequence[Strip]", network: "Trained", out
         for name in (*texts, *figures):
             network.results.file(folder / name, "robustness")
     network.results.metrics(found.metrics())
-    if output:
-        console.row("output", f"{shorten(output)}: {', '.join([*texts, *figures])}")
+    return [*texts, *figures]
 
 
 main = command(

@@ -14,6 +14,7 @@ from kerasdl.config.composition import key_values, place
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ResumeError, TrackingError, UserError
 from kerasdl.runs import RunFolder, folders, sweep_folders
+from kerasdl.streams import entry_point
 
 if TYPE_CHECKING:
     from kerasdl.tracking import Store
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 KEYS = ("paths.output_dir", "tracking.uri")
 
 
+@entry_point()
 def main(arguments: list[str] | None = None) -> None:
     """Parses the command line (`sys.argv[1:]` by default) and sends.
 

@@ -10,10 +10,12 @@ import sys
 from kerasdl.config.composition import key_values, place
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ConfigError, UserError
+from kerasdl.streams import entry_point
 
 KEYS = ("paths.output_dir", "tracking.uri", "host", "port")
 
 
+@entry_point()
 def main(arguments: list[str] | None = None) -> None:
     """Parses the command line (`sys.argv[1:]` by default) and serves the UI; exit code 1 or 2 for a user's mistake."""
     options = _parser().parse_args(arguments)

@@ -1,17 +1,19 @@
-"""How well each class is recognised: precision, recall, F1 and support by scikit-learn, as a table and as CSV.
+"""How well each class is recognised: precision, recall, F1 and support, as a table and as CSV.
 
-The counting of which class is taken for which other is a picture of its own, `kerasdl.analysis.confusion`.
+They are computed in `kerasdl.measures`. Which class is taken for which other is a picture of its own,
+`kerasdl.analysis.confusion`.
 """
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
-from sklearn import metrics
+
+from kerasdl.measures import per_class
 
 
 @dataclass(frozen=True)
@@ -33,26 +35,18 @@ class ClassScores:
     support: int
 
 
-def class_scores(labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> list[ClassScores]:
+def class_scores(counts: np.ndarray, class_names: Sequence[str]) -> list[ClassScores]:
     """Returns the scores of each class, in the order of the labels.
 
     Args:
-        labels: int [n], the true classes.
-        predicted: int [n], what the network took them for.
+        counts: int (classes, classes), from `kerasdl.measures.confusion`.
         class_names: one name a class.
     """
-    columns = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=range(len(class_names)), zero_division=0
-    )
+    columns = *per_class(counts), counts.sum(axis=1)
     return [
         ClassScores(name, float(precision), float(recall), float(f1), int(support))
         for name, precision, recall, f1, support in zip(class_names, *columns, strict=True)
     ]
-
-
-def macro_averages(scores: Sequence[ClassScores]) -> dict[str, float]:
-    """Returns `precision`, `recall` and `f1`, each a mean over all classes, however many examples they have."""
-    return {name: float(np.mean([getattr(each, name) for each in scores])) for name in ("precision", "recall", "f1")}
 
 
 def worst(scores: Sequence[ClassScores], count: int) -> list[ClassScores]:
@@ -70,16 +64,21 @@ def csv_text(scores: Sequence[ClassScores]) -> str:
     return file.getvalue()
 
 
-def table(scores: Sequence[ClassScores]) -> Table:
-    """Returns the scores as a table for the terminal, in per cent, with the means over the classes below."""
+def table(scores: Sequence[ClassScores], means: Mapping[str, float]) -> Table:
+    """Returns the scores as a table for the terminal, in per cent.
+
+    Args:
+        scores: of the classes.
+        means: `precision`, `recall` and `f1` over all classes, for the last row.
+    """
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="", pad_edge=False)
     shown.add_column("class")
     for name in ("precision", "recall", "F1", "support"):
         shown.add_column(name, justify="right")
     for each in scores:
         shown.add_row(Text(each.name), *map(_per_cent, (each.precision, each.recall, each.f1)), f"{each.support:,}")
-    means = macro_averages(scores)
-    shown.add_row("mean", *map(_per_cent, means.values()), f"{sum(each.support for each in scores):,}")
+    averages = (means[name] for name in ("precision", "recall", "f1"))
+    shown.add_row("mean", *map(_per_cent, averages), f"{sum(each.support for each in scores):,}")
     return shown
 
 

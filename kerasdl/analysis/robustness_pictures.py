@@ -63,7 +63,7 @@ def strips(
             title,
             treated.score.accuracy,
             treated.images,
-            [class_names[index] for index in treated.predicted],
+            ["NaN" if index < 0 else class_names[index] for index in treated.predicted],
             treated.predicted == truth,
         )
         for title, treated in chosen

@@ -15,6 +15,7 @@ import tensorflow as tf
 from kerasdl.analysis.robustness import Score
 from kerasdl.attacks import Attack
 from kerasdl.corruptions import corrupt
+from kerasdl.measures import predictions
 
 # Images at once. It is fixed, because what an attack draws at random depends on it, and small enough for the gradients
 # of a deep network on large images; more made the MNIST network no faster.
@@ -30,7 +31,7 @@ class Treated:
     Attributes:
         correct: bool (n,).
         images: uint8 (k, h, w, c), those of them that are drawn; real numbers are rounded.
-        predicted: int64 (k,), their classes.
+        predicted: int64 (k,), their classes; -1 where the network gives NaN.
     """
 
     correct: np.ndarray
@@ -85,7 +86,7 @@ class Examples:
         @tf.function(input_signature=[self._batch_of, tf.TensorSpec((None,), tf.int64), tf.TensorSpec((2,), tf.int32)])
         def step(images, labels, numbers):
             changed = attack(lambda pixels: self.logits(pixels, training=False), images, labels, numbers)
-            return changed, tf.argmax(self.logits(changed, training=False), axis=-1)
+            return changed, predictions(self.logits(changed, training=False))
 
         classes, drawn = [], []
         for number, part in enumerate(self._parts()):
@@ -105,7 +106,7 @@ class Examples:
 
     @cached_property
     def _classify(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        return tf.function(lambda images: tf.argmax(self.logits(images, training=False), axis=-1), [self._batch_of])
+        return tf.function(lambda images: predictions(self.logits(images, training=False)), [self._batch_of])
 
     @property
     def _batch_of(self) -> tf.TensorSpec:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from kerasdl.attacks.balls import NORMS
+from kerasdl.measures import predictions
 
 Logits = Callable[[tf.Tensor], tf.Tensor]
 
@@ -139,7 +140,7 @@ Badness = tuple[tf.Tensor, tf.Tensor]
 
 def _badness(logits: tf.Tensor, labels: tf.Tensor) -> Badness:
     """Returns whether each example is misclassified, bool (b,), and its log-odds against the true class."""
-    return tf.not_equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels), log_odds_against(labels, logits)
+    return tf.not_equal(predictions(logits), labels), log_odds_against(labels, logits)
 
 
 def _worse(kept: tuple[tf.Tensor, Badness], found: tuple[tf.Tensor, Badness]) -> tuple[tf.Tensor, Badness]:

@@ -146,6 +146,7 @@ class Tracking:
     uri: str | None = None
     interval: int = 100
     system_metrics: bool = True
+    git_diff: bool = True
     log_model: bool = True
     tags: dict[str, str] = field(default_factory=dict)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.errors import UserError
+from kerasdl.streams import lasting
 
 # After the sweeping process has died: what a trial may take to save its state.
 _GRACE_SECONDS = 60.0
@@ -91,7 +92,8 @@ def main(connection: Connection, job: Job) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(job.gpus)
     began = time.perf_counter()
     try:
-        ended = _run(connection, job)
+        with lasting():
+            ended = _run(connection, job)
     except BaseException as error:
         line = " ".join(str(error).split()) or type(error).__name__
         traceback.print_exc()
@@ -156,6 +158,8 @@ def _redirect(log: Path) -> None:
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.close(descriptor)
+    for text in (sys.stdout, sys.stderr):
+        text.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # whatever the terminal has
 
 
 def _follow_parent() -> None:

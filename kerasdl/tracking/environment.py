@@ -1,7 +1,7 @@
 """What a run was made with: code, packages, machine and command, so that a result can be traced and repeated.
 
 Collected by reading, never by changing anything, and quiet where there is nothing to read: no git, no repository, no
-/proc. How it is kept is left to the tracker.
+/proc. Which repositories count is `kerasdl.tracking.repository`; how it is kept is left to the tracker.
 """
 
 import functools
@@ -11,14 +11,11 @@ import os
 import platform
 import shlex
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 from kerasdl.tracking import secrets
-
-MAX_DIFF_BYTES = 2**20
-GIT_TIMEOUT_SECONDS = 10
+from kerasdl.tracking.repository import repositories
 
 
 def tags() -> dict[str, str]:
@@ -27,16 +24,22 @@ def tags() -> dict[str, str]:
         "mlflow.user": user(),
         "mlflow.source.name": sys.argv[0] or "python",
         "mlflow.source.type": "LOCAL",
-        "command": secrets.hide(shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]])),
+        "command": shlex.join(map(secrets.hide, [Path(sys.executable).name, *sys.orig_argv[1:]])),
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "cpu": cpu_model(),
         "cpu_count": str(os.cpu_count()),
     }
-    if commit := _git("rev-parse", "HEAD"):
-        facts["mlflow.source.git.commit"] = commit.strip()
-        facts["git.dirty"] = str(bool(_git("status", "--porcelain"))).lower()
+    for number, repository in enumerate(repositories()):
+        dirty = str(repository.is_dirty).lower()
+        if number:
+            name = repository.packages[0]
+            facts |= {f"git.{name}.commit": repository.commit, f"git.{name}.dirty": dirty}
+        else:
+            facts |= {"mlflow.source.git.commit": repository.commit, "git.dirty": dirty}
+            facts |= {"git.packages": ", ".join(repository.packages)}
+            facts |= {"mlflow.source.git.repoURL": repository.url} if repository.url else {}
     return facts
 
 
@@ -49,12 +52,16 @@ def requirements() -> str:
     return "\n".join(found[name] for name in sorted(found)) + "\n"
 
 
-def git_diff() -> str | None:
-    """Returns what the working tree has over the commit, at most `MAX_DIFF_BYTES` of it; None if nothing."""
-    diff = _git("diff", "HEAD")
-    if diff and len(diff) > MAX_DIFF_BYTES:
-        diff = diff[:MAX_DIFF_BYTES] + f"\n[cut: the whole diff has {len(diff)} characters]\n"
-    return diff or None
+def git_diffs() -> dict[str, str]:
+    """Returns the uncommitted changes of the code in use, by the name of the file to keep them in.
+
+    It is `git.diff` for the repository whose commit is `mlflow.source.git.commit`, and `git-<package>.diff` for others.
+    """
+    named = (
+        (f"git-{repository.packages[0]}.diff" if number else "git.diff", repository.diff())
+        for number, repository in enumerate(repositories())
+    )
+    return {name: diff for name, diff in named if diff}
 
 
 def cpu_model() -> str:
@@ -73,15 +80,3 @@ def user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user id without a name
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
-
-def _git(*arguments: str) -> str | None:
-    """Returns the output of a git command in the working directory; None without git or a repository."""
-    try:
-        done = subprocess.run(
-            ["git", "--no-optional-locks", *arguments],
-            capture_output=True, timeout=GIT_TIMEOUT_SECONDS, check=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.decode(errors="replace")

@@ -40,6 +40,7 @@ class Recording:
         self._store = store
         self._folder = folder
         self._system_metrics = settings.system_metrics
+        self._git_diff = getattr(settings, "git_diff", True)  # runs that go on may be older than this key
         self._monitor: Any = None
         self._closing = False
         self.journal = Journal(folder.tracking)
@@ -149,8 +150,8 @@ class Recording:
         if "requirements.txt" not in self.known.artifacts:
             self.tags(environment.tags())
             self.text(environment.requirements(), "requirements.txt")
-            if diff := environment.git_diff():
-                self.text(diff, "git.diff")
+            for name, diff in environment.git_diffs().items() if self._git_diff else ():
+                self.text(diff, name)
         if self._system_metrics:
             import_mlflow()
             from kerasdl.tracking.system_metrics import JournaledSystemMetrics

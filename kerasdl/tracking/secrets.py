@@ -1,15 +1,35 @@
-"""Keeps passwords out of what is printed and stored: a user may type postgresql://user:password@host/runs."""
+"""Keeps passwords out of what is printed and stored: a user may type postgresql://user:password@host/runs.
+
+Addresses are found in any text: messages, command lines, configurations, differences of files. Where a password ends
+can be unclear, because people don't always write `%40` for an `@` in it; then too much is hidden, never too little.
+"""
 
 import re
 
-_PASSWORD = re.compile(r"(://[^/\s:@]*):[^/\s@]*@")
+_SECRETS = (
+    # In `scheme://user:password@host` the password ends at the last @ before a blank, before a character that no
+    # address has, or before the next address. Without an @ there, it has such a character, unless it is but a port.
+    re.compile(r"""://[^\s/:@?#"'<>]*:(?P<secret>(?:(?!://)[^\s"<>`])*(?=@)|(?!\d+(?:[^\w@]|$))\S{0,200}?(?=@))"""),
+    # A user's name as long as that is a token: https://ghp_...@github.com.
+    re.compile(r"""://(?P<secret>[^\s/:@?#"'<>]{20,})@"""),
+    re.compile(
+        r"[?&;][\w.-]*(?:password|passwd|pwd|passphrase|token|secret|credentials?|signature|api_?-?key|access_?-?key)="
+        r"(?P<secret>[^\s&;#\"'<>`]+)",
+        re.IGNORECASE,
+    ),
+)
 
 
 def hide(text: str) -> str:
-    """Returns `text` with the password of every address in it replaced by asterisks.
+    """Returns `text` with the password of every address in it replaced by asterisks, wherever the address has it.
 
     Example:
-        >>> hide("postgresql://anna:geheim@db/runs")
-        'postgresql://anna:***@db/runs'
+        >>> hide("postgresql://anna:geheim@db/runs?sslmode=require&token=f00")
+        'postgresql://anna:***@db/runs?sslmode=require&token=***'
     """
-    return _PASSWORD.sub(r"\1:***@", text)
+    shown, done = "", 0
+    for start, end in sorted(match.span("secret") for pattern in _SECRETS for match in pattern.finditer(text)):
+        if start > done or not shown:
+            shown += f"{text[done:start]}***"
+        done = max(done, end)  # where two overlap, neither shows a part of the other
+    return shown + text[done:]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasdl import measures
 from kerasdl.errors import ConfigError
 from kerasdl.models.serving import serving_model
 from kerasdl.training.task import Statistics, Sums
@@ -85,7 +86,7 @@ class Classification:
     def results(self, sums: Sums) -> dict[str, float]:
         count = float(sums["count"])
         results = {"loss": float(sums["loss"]) / count}
-        macro = _macro_averages(sums["confusion"]) if "confusion" in sums else {}
+        macro = measures.macro_averages(sums["confusion"]) if "confusion" in sums else {}
         for name in self.metrics:
             results[name] = macro[name] if name in macro else float(sums[name]) / count
         return results
@@ -115,16 +116,15 @@ class Classification:
 
     def _statistics(self, labels: tf.Tensor, logits: tf.Tensor, loss: tf.Tensor, training: bool) -> Statistics:
         count = tf.cast(tf.shape(labels)[0], tf.float32)
-        predicted = tf.argmax(logits, axis=-1)
+        predicted = measures.predictions(logits)
         hits = tf.cast(tf.equal(predicted, labels), tf.float32)
         statistics = {"loss": loss * count, "count": count, "accuracy": tf.reduce_sum(hits)}
         if self._top:
-            true_logit = tf.gather(logits, labels[:, None], batch_dims=1)
-            rank = tf.reduce_sum(tf.cast(logits > true_logit, tf.int32), axis=-1)
+            ranks = measures.ranks(labels, logits)
             for name, k in self._top.items():
-                statistics[name] = tf.reduce_sum(tf.cast(rank < k, tf.float32))
+                statistics[name] = tf.reduce_sum(tf.cast(ranks < k, tf.float32))
         if self._counts_confusion(training):
-            statistics["confusion"] = tf.math.confusion_matrix(labels, predicted, self.classes, dtype=tf.float32)
+            statistics["confusion"] = measures.confusion(labels, predicted, self.classes)
         return statistics
 
     def _counts_confusion(self, training: bool) -> bool:
@@ -145,12 +145,3 @@ def _class_weights(
         if len(weights) != classes:
             raise ConfigError(f"task.class_weights must have {classes} weights, one a class. Received: {len(weights)}.")
     return tf.constant(weights, tf.float32)
-
-
-def _macro_averages(confusion: np.ndarray) -> dict[str, float]:
-    """Returns precision, recall and F1, each a mean over the classes; `confusion` has true classes as rows."""
-    hits = np.diag(confusion)
-    precision = hits / np.maximum(confusion.sum(axis=0), 1)
-    recall = hits / np.maximum(confusion.sum(axis=1), 1)
-    f1 = 2 * hits / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1)
-    return {"precision": float(precision.mean()), "recall": float(recall.mean()), "f1": float(f1.mean())}

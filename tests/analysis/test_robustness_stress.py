@@ -33,6 +33,15 @@ def test_clean_examples_and_the_first_of_each_class(examples):
     np.testing.assert_array_equal(examples.clean.predicted, [0, 1])
 
 
+def test_a_network_that_gives_nan_withstands_nothing(brightness_model, examples):
+    broken = keras.models.clone_model(brightness_model)
+    broken.layers[-1].set_weights([np.full((1, 2), np.nan, np.float32), np.zeros(2, np.float32)])
+    network = Examples(broken, examples.images, np.zeros_like(examples.labels))
+    assert network.clean.score.correct == 0
+    np.testing.assert_array_equal(network.clean.predicted, [-1])
+    assert network.attacked(Attack("linf", 0.1, steps=2, restarts=2), 0).score.correct == 0
+
+
 @pytest.mark.parametrize("attack", [Attack.fgsm("linf", 15 / 255), Attack("linf", 15 / 255, steps=10, restarts=2)])
 def test_an_attack_changes_the_answers_that_its_budget_reaches(examples, attack):
     done = []

@@ -99,9 +99,9 @@ def test_a_recipe_has_a_space_of_its_own(tmp_path):
     assert (composed.sampler, composed.space, composed.when) == ("tpe", sweep["space"], sweep["when"])
 
 
-def test_how_a_configuration_was_found_is_no_part_of_its_identity():
+def test_how_a_configuration_was_found_and_is_kept_is_no_part_of_its_identity():
     base = config_hash(compose())
-    for override in ("sweep=tpe", "sweep.jobs=2", "sweep.pruner=asha", "sweep.name=mine"):
+    for override in ("sweep=tpe", "sweep.jobs=2", "sweep.pruner=asha", "sweep.name=mine", "tracking.git_diff=false"):
         assert config_hash(compose([override])) == base, override
 
 

@@ -1,48 +1,10 @@
-import subprocess
+"""What a run says of the machine and its packages; of git, see test_repository.py."""
 
-import pytest
+import sys
+from pathlib import Path
 
-from kerasdl.tracking import environment
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
-    (tmp_path / "file.txt").write_text("one\n")
-    for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "first"]):
-        subprocess.run(["git", *command], check=True)
-    return tmp_path
-
-
-def test_a_clean_repository(repository):
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    tags = environment.tags()
-    assert tags["mlflow.source.git.commit"] == commit
-    assert tags["git.dirty"] == "false"
-    assert environment.git_diff() is None
-
-
-def test_a_changed_repository(repository):
-    (repository / "file.txt").write_text("two\n")
-    assert environment.tags()["git.dirty"] == "true"
-    assert "-one\n+two\n" in environment.git_diff()
-
-
-def test_a_large_change_is_cut(repository, monkeypatch):
-    monkeypatch.setattr(environment, "MAX_DIFF_BYTES", 100)
-    (repository / "file.txt").write_text("two\n" * 1000)
-    assert len(environment.git_diff()) < 200
-    assert "[cut:" in environment.git_diff()
-
-
-def test_no_repository_and_no_git_are_no_problem(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    assert "git.dirty" not in environment.tags()
-    assert environment.git_diff() is None
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "git.dirty" not in environment.tags()
-    assert capfd.readouterr() == ("", "")
+import kerasdl
+from kerasdl.tracking import environment, repository
 
 
 def test_the_machine_and_the_packages_are_named():
@@ -55,3 +17,18 @@ def test_the_machine_and_the_packages_are_named():
     lines = environment.requirements().splitlines()
     assert any(line.startswith("tensorflow==") for line in lines)
     assert lines == sorted(set(lines), key=lambda line: line.partition("==")[0].lower())
+
+
+def test_the_command_has_no_password(monkeypatch):
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "kerasdl.train", "tracking.uri=postgresql://u:p'w@rd@h/d"])
+    assert environment.tags()["command"].endswith("-m kerasdl.train 'tracking.uri=postgresql://u:***@h/d'")
+
+
+def test_kerasdl_itself_belongs_to_its_checkout_wherever_the_user_stands(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    here = Path(kerasdl.__file__).resolve().parent
+    found = repository.repositories()
+    if (here.parent / ".git").exists():
+        assert [(one.root, one.packages) for one in found] == [(here.parent, ("kerasdl",))]
+    else:
+        assert found == []

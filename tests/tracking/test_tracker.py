@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from kerasdl import tracking
 from kerasdl.errors import TrackingError
+from kerasdl.tracking import environment
 
 EMPTY = {"config_yaml": "{}\n", "params": {}, "tags": {}}
 
@@ -62,6 +63,17 @@ def test_a_run_holds_what_was_logged(config, tmp_path, new_folder):
     assert (dataset.dataset.name, dataset.dataset.digest) == ("mnist", "d" * 36)
     assert {tag.key: tag.value for tag in dataset.tags} == {"mlflow.data.context": "train", "version": "3.0.1"}
     assert "tfds://mnist/3.0.1" in dataset.dataset.source
+
+
+@pytest.mark.parametrize("git_diff", [True, False])
+def test_uncommitted_changes_are_kept_unless_the_user_says_no(config, new_folder, monkeypatch, git_diff):
+    monkeypatch.setattr(environment, "git_diffs", lambda: {"git.diff": "+line\n", "git-own.diff": "+other\n"})
+    config.tracking.git_diff = git_diff
+    tracker = tracking.create(config)
+    tracker.start(new_folder(config), **EMPTY)
+    tracker.finish("FINISHED")
+    kept = artifacts(tracking.open_store(config), tracker.run_id)
+    assert {name for name in kept if name.endswith(".diff")} == ({"git.diff", "git-own.diff"} if git_diff else set())
 
 
 def config_dir(config):

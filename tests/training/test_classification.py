@@ -49,6 +49,15 @@ def test_metrics_equal_scikit_learns(task):
     np.testing.assert_array_equal(sums["confusion"], metrics.confusion_matrix(labels, predicted))
 
 
+def test_a_network_that_gives_nan_is_never_right(task):
+    """Labels of class 0, which `argmax` makes of NaN, and which nothing is larger than."""
+    classifier = task(f"task.metrics=[{','.join(NAMES)}]")
+    labels, logits = tf.zeros([4], tf.int64), tf.fill([4, 10], float("nan"))
+    statistics = classifier._statistics(labels, logits, tf.constant(1.0), training=True)
+    results = classifier.results({name: value.numpy() for name, value in statistics.items()})
+    assert {name: results[name] for name in NAMES} == dict.fromkeys(NAMES, 0.0)
+
+
 def test_balanced_class_weights_equal_scikit_learns(task, config):
     classifier = task("task.class_weights=balanced")
     conf = config()
