@@ -1,8 +1,8 @@
 """What a run says of itself, in words: its summary, the numbers that one looks for first, what it was made with."""
 
+import math
 from datetime import UTC, datetime
 
-from kerasdl.config.metrics import is_cost
 from kerasdl.console import duration
 from kerasdl.tracking.chronicle import Chronicle
 from kerasdl.tracking.lookup import Found
@@ -56,9 +56,9 @@ def numbers(found: Found, course: Chronicle) -> Rows:
     for name in ("test_accuracy", "test_loss"):
         if name in run.metrics:
             rows.append((name.replace("_", " "), _number(name, run.metrics[name])))
-    for name in ("val_accuracy", "val_loss"):
-        if points := course.histories.get(name):
-            best = (min if is_cost(name) else max)(points, key=lambda point: point[1])
+    for name, better in (("val_accuracy", max), ("val_loss", min)):
+        if points := [point for point in course.histories.get(name, ()) if not math.isnan(point[1])]:
+            best = better(points, key=lambda point: point[1])
             at = _epoch(best[0], course)
             rows.append((f"best {name.replace('_', ' ')}{at}", _number(name, best[1])))
     if seconds := course.histories.get("seconds"):

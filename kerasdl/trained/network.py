@@ -152,6 +152,7 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
         values["run"],
         values["experiment"],
         values["metric"],
+        values["direction"],
     )
     config = restoring.configuration(found)
     trainer = config.trainer.copy()
@@ -174,6 +175,7 @@ def load(
     tracking_uri: str | None = None,
     experiment: str | None = None,
     metric: str | None = None,
+    direction: str | None = None,
     checkpoint: str | None = None,
 ) -> Trained:
     """Returns the trained network of a run.
@@ -185,6 +187,7 @@ def load(
             in `output_dir`.
         experiment: where `last` and `best` are looked for.
         metric: what `best` goes by.
+        direction: `maximize` or `minimize`, for a metric whose name doesn't say which way is better.
         checkpoint: `last` or `best`, to take a checkpoint's weights.
 
     Raises:
@@ -196,6 +199,7 @@ def load(
         "tracking.uri": tracking_uri,
         "experiment": experiment,
         "metric": metric,
+        "direction": direction,
         "checkpoint": checkpoint,
         "log": False,
     }
