@@ -3,6 +3,7 @@
 import math
 from datetime import UTC, datetime
 
+from kerasdl.config.metrics import direction
 from kerasdl.console import duration
 from kerasdl.tracking.chronicle import Chronicle
 from kerasdl.tracking.lookup import Found
@@ -56,9 +57,9 @@ def numbers(found: Found, course: Chronicle) -> Rows:
     for name in ("test_accuracy", "test_loss"):
         if name in run.metrics:
             rows.append((name.replace("_", " "), _number(name, run.metrics[name])))
-    for name, better in (("val_accuracy", max), ("val_loss", min)):
+    for name in ("val_accuracy", "val_loss"):
         if points := [point for point in course.histories.get(name, ()) if not math.isnan(point[1])]:
-            best = better(points, key=lambda point: point[1])
+            best = (max if direction(name) == "maximize" else min)(points, key=lambda point: point[1])
             at = _epoch(best[0], course)
             rows.append((f"best {name.replace('_', ' ')}{at}", _number(name, best[1])))
     if seconds := course.histories.get("seconds"):

@@ -38,7 +38,8 @@ class Record:
         run_id: MLflow's run id; None until the run is open there, and without MLflow.
         tracking_uri: the store that has the run, without a password; None without MLflow.
         experiment: MLflow's experiment, by name; None without MLflow.
-        metrics: of its end, once it has one: the last epoch's and the test's, and its number of parameters.
+        metrics: of its end, once it has one: those of its model (`kerasdl.experiment.Result`), and its number of
+            parameters.
         environment: versions, device and threads that the promise of equal bits depends on.
     """
 
