@@ -7,6 +7,8 @@ from omegaconf import DictConfig
 
 from kerasdl.config.cadence import cadence
 from kerasdl.config.instantiate import instantiate
+from kerasdl.config.metrics import is_maximized
+from kerasdl.config.training_checks import callback_mode
 
 if TYPE_CHECKING:
     import keras
@@ -47,23 +49,28 @@ def build_serving(config: DictConfig, info: "DataInfo") -> "tuple[keras.Model, k
     return network, task.serving_model()
 
 
-def build_task(config: DictConfig, examples: "Data") -> "Task":
-    """Builds the network for the data's shape, its optimizer, and the task that trains it."""
+def build_optimizer(config: DictConfig, model: "keras.Model") -> "keras.optimizers.Optimizer":
+    """Builds the optimizer with all its variables, around it loss scaling if the precision needs it."""
     import keras
 
-    from kerasdl.data.preprocessing import normalization
-
-    info = examples.info
-    model = build_network(config, info)
     optimizer = instantiate(config.optimizer, "optimizer")
     if config.trainer.precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def build_task(config: DictConfig, examples: "Data") -> "Task":
+    """Builds the network for the data's shape, its optimizer, and the task that trains it."""
+    from kerasdl.data.preprocessing import normalization
+
+    info = examples.info
+    model = build_network(config, info)
     return instantiate(
         config.task,
         "task",
         model=model,
-        optimizer=optimizer,
+        optimizer=build_optimizer(config, model),
         normalization=normalization(config.data.normalization, info.image_shape[-1]),
         classes=info.classes,
         class_counts=examples.train.class_counts,
@@ -90,7 +97,7 @@ def build_trainer(experiment: "Experiment", listeners: "list[Listener]", profile
         ),
         train=examples.train,
         validation=EvaluationLoop(task, examples.validation, jit) if examples.validation else None,
-        callbacks=[instantiate(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node],
+        callbacks=[_callback(node, f"callbacks.{name}") for name, node in config.callbacks.items() if node],
         epochs=settings.epochs,
         steps_per_call=settings.steps_per_call,
         interval=config.tracking.interval,
@@ -100,6 +107,11 @@ def build_trainer(experiment: "Experiment", listeners: "list[Listener]", profile
         profiling=Profiling(settings.profile, profile),
         listeners=listeners,
     )
+
+
+def _callback(node: DictConfig, where: str) -> "keras.callbacks.Callback":
+    mode = callback_mode(node, where)
+    return instantiate({**node, "mode": mode} if mode else node, where)
 
 
 def _adversary(config: DictConfig, task: "Task", steps_per_epoch: int) -> "Adversary | None":
@@ -129,4 +141,5 @@ def _checkpointing(experiment: "Experiment") -> "Checkpointing":
     best = settings.best
     if best == "auto":
         best = "val_loss" if examples.validation else "loss"
-    return Checkpointing(checkpoints, Every(every, examples.train.steps), best)
+    maximize = bool(best) and is_maximized(best, settings.get("direction"), "trainer.checkpoint.direction")
+    return Checkpointing(checkpoints, Every(every, examples.train.steps), best, maximize)

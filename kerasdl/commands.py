@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasdl.config.explain import did_you_mean
+from kerasdl.config.metrics import DIRECTIONS
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ConfigError, UserError
 from kerasdl.streams import OutputLost, entry_point
@@ -118,6 +119,11 @@ class Key:
 
 
 REQUIRED = object()
+DIRECTION = Key(
+    "direction",
+    "which way metric is better, for one whose name doesn't say: maximize or minimize",
+    parse=choice(*DIRECTIONS),
+)
 RUN_KEYS = (
     Key(
         "run",
@@ -126,6 +132,7 @@ RUN_KEYS = (
     ),
     Key("experiment", "where to look for last (default: everywhere) and best (default: kerasdl)"),
     Key("metric", "what run=best goes by (default: the first of val_accuracy, test_accuracy, ... that runs have)"),
+    DIRECTION,
     Key("checkpoint", "take the weights of the run's last or best checkpoint, not of its model: last or best",
         parse=choice("last", "best")),
     Key("log", "keep the results with the run in MLflow", True, boolean),

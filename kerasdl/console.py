@@ -105,6 +105,11 @@ def announce_resumption(experiment: "Experiment", step: int) -> None:
     _rows({"resumes": f"run {experiment.folder.id}, of whose {total:,} steps {step:,} are done"})
 
 
+def announce_weights_put_back(metrics: Mapping[str, float]) -> None:
+    """Says how good the weights are that a callback has put back at the end."""
+    row("ends with", f"{_metrics(metrics)}  (a callback put these weights back)")
+
+
 def conclude(experiment: "Experiment", result: "Result") -> None:
     """Says what came out, and how to look at it."""
     rows = {}

@@ -70,7 +70,9 @@ class Result:
     Attributes:
         status: `FINISHED`, `KILLED` after a signal, or `PRUNED`.
         interrupted: the signal that stopped it, `SIGINT` (Ctrl-C) or `SIGTERM`, or `PRUNED`, or None.
-        metrics: the last epoch's metrics (`loss`, `val_accuracy`, ...) and the test's (`test_loss`, ...).
+        metrics: those of the epoch whose weights the model has (`loss`, `val_accuracy`, ...): the last one, unless a
+            callback put earlier weights back. Of a run that was stopped, the last epoch's. And the test's (`test_loss`,
+            ...).
         history: for each metric its value in each epoch.
         model: from raw uint8 images (n, height, width, channels) to class probabilities (n, classes).
         weights: 16 hexadecimal digits that name the bits of its weights.
@@ -179,6 +181,10 @@ def _conclude(experiment: Experiment, trainer: "Trainer", interrupts: Interrupts
     """Tests and keeps the trained model, unless a signal stopped it: then the run waits to be resumed."""
     config, history = experiment.config, trainer.history
     metrics = {name: values[-1] for name, values in history.epochs.items()}
+    if put_back := trainer.metrics_put_back(interrupts):
+        metrics |= put_back
+        experiment.tracker.end_metrics(put_back, len(history.losses))
+        console.announce_weights_put_back(put_back)
     if not interrupts.requested:
         metrics |= _test(experiment, len(history.losses), interrupts)
     model = experiment.task.serving_model()

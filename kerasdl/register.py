@@ -8,7 +8,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from kerasdl.commands import REQUIRED, RUN_KEYS, Key, Values, boolean, command
+from kerasdl.commands import DIRECTION, REQUIRED, RUN_KEYS, Key, Values, boolean, command
 from kerasdl.config.composition import place
 from kerasdl.console import row, warn
 from kerasdl.errors import ConfigError
@@ -37,7 +37,7 @@ def _alias(key: str, value: str) -> str:
 
 KEYS = (
     # The model that the run has logged, or the registered one that run= names; the registry is where it is kept.
-    *(key for key in RUN_KEYS if key.name not in ("checkpoint", "log", "metric")),
+    *(key for key in RUN_KEYS if key.name not in ("checkpoint", "log", "metric", "direction")),
     Key("name", "the registered model, made if there is none: letters, digits, '.', '_' and '-'", REQUIRED, _name),
     Key("alias", "what it is served by: models:/NAME@ALIAS", "champion", _alias),
     Key(
@@ -45,6 +45,7 @@ KEYS = (
         "what run=best goes by, and what the model is compared by with the one that has the alias (default: the first "
         "of val_accuracy, test_accuracy, ... that both runs have)",
     ),
+    DIRECTION,
     Key("force", "replace a better one too, or one that can't be compared", False, boolean),
 )
 
@@ -54,8 +55,8 @@ def run(values: Values) -> None:
     from kerasdl.tracking import lookup
     from kerasdl.tracking.registry import register
 
-    found = lookup.find(place(values), values["run"], values["experiment"], values["metric"])
-    done = register(found, values["name"], values["alias"], values["metric"], values["force"])
+    found = lookup.find(place(values), values["run"], values["experiment"], values["metric"], values["direction"])
+    done = register(found, values["name"], values["alias"], values["metric"], values["force"], values["direction"])
     own = found.run.params.get("data.name", "")
     if done.is_new and done.before and done.before.data and own and done.before.data != own:
         warn(f"the model before was trained on {done.before.data} and this one on {own}: they may not compare.")

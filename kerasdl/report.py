@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kerasdl.config.composition import key_values, place
 from kerasdl.config.explain import did_you_mean
-from kerasdl.config.metrics import PREFERRED, is_cost
+from kerasdl.config.metrics import PREFERRED, is_maximized
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ConfigError, UserError
 from kerasdl.streams import entry_point
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kerasdl.tracking.reading import Reader, Run
 
 SOURCES = ("sweep", "experiment", "runs")
-KEYS = (*SOURCES, "metric", "output", "compare", "paths.output_dir", "tracking.uri")
+KEYS = (*SOURCES, "metric", "direction", "output", "compare", "paths.output_dir", "tracking.uri")
 SUFFIXES = (".csv", ".md", ".png", ".txt")
 
 
@@ -70,7 +70,8 @@ def _report(values: Mapping[str, str], source: str, pair: tuple[int, int] | None
     from kerasdl.analysis.seeds import tabulate
 
     metric = _metric(values.get("metric"), list(objectives), runs)
-    maximize = objectives.get(metric, not is_cost(metric))
+    directions = {name: "maximize" if maximize else "minimize" for name, maximize in objectives.items()}
+    maximize = is_maximized(metric, values.get("direction", directions.get(metric)), "direction")
     table = tabulate(runs, metric, maximize, reader.training_seconds)
     subject = "runs" if source == "runs" else f"{source} {values[source]}"
     return Report(subject, table, notes, _comparison(table, pair) if pair else None)
@@ -222,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
 and, if wanted:
   metric=NAME            default: the sweep's own, else the first that most runs have of
                          {", ".join(PREFERRED)}
+  direction=WAY          maximize or minimize, for a metric whose name doesn't say which way is better
   compare=1,2            compares two rows of the table, over the seeds that both have
   output=FILE            {", ".join(SUFFIXES)}; several with commas; default: the terminal
                          with run=, .html; default: report-<first 8 of the run id>.html

@@ -1,11 +1,67 @@
-"""What is known of a metric by its name: which way is better, and what a choice is made by if nobody says."""
+"""What is known of a metric by its name: which way is better, and what a choice is made by if nobody says.
+
+A name is known as a whole or not at all: `val_lossless_ratio` is no loss. Of a metric that isn't known here the user
+says which way is better; it is never guessed.
+"""
+
+import re
+
+from kerasdl.errors import ConfigError
 
 # Before what is looked at once, what was held out for choices.
 PREFERRED = ("val_accuracy", "test_accuracy", "val_loss", "test_loss", "accuracy", "loss")
 # Beyond losses: what a run costs.
 COSTS = ("seconds", "parameters")
+DIRECTIONS = ("maximize", "minimize")
+
+_LESS_IS_BETTER = {
+    *COSTS,
+    *("loss", "cross_entropy", "log_loss", "nll", "perplexity", "error", "error_rate"),
+    *("mse", "mae", "rmse", "mean_squared_error", "mean_absolute_error", "root_mean_squared_error"),
+    *("ece", "mce", "brier_score"),  # calibration
+    *("memory_gb", "rollbacks"),
+}
+_MORE_IS_BETTER = {
+    *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "f1_score", "specificity", "sensitivity"),
+    *("auc", "roc_auc", "average_precision", "iou", "mean_iou", "dice", "r2", "r2_score"),
+    "images_per_second",
+}
+# Where a number was measured says nothing of its direction: val_loss, interval/loss, evaluate/digits/test/ece.
+_PREFIXES = re.compile(r"(interval/|evaluate/(?:.*/)?)?(train_|val_|test_)?")
+# What the commands on a run find out (`robustness`, `export`, `explain`).
+_PATTERNS = {
+    r"top_\d+_accuracy|robustness/.+|export/\w+_accuracy": "maximize",
+    r"export/\w+_(size_bytes|max_difference)|explain/integrated_gradients_gap": "minimize",
+}
 
 
-def is_cost(metric: str) -> bool:
-    """Returns whether less of `metric` is better."""
-    return "loss" in metric or metric.endswith("seconds") or metric in COSTS
+def direction(metric: str) -> str | None:
+    """Returns whether to `maximize` or `minimize` a metric; None if its name isn't known."""
+    name = _PREFIXES.sub("", metric, count=1)
+    if name in _LESS_IS_BETTER:
+        return "minimize"
+    if name in _MORE_IS_BETTER:
+        return "maximize"
+    return next((way for pattern, way in _PATTERNS.items() if re.fullmatch(pattern, name)), None)
+
+
+def is_maximized(metric: str, said: str | None, key: str) -> bool:
+    """Returns whether more of `metric` is better.
+
+    Args:
+        metric: its name.
+        said: `maximize` or `minimize`, which counts; None or `auto` to go by the name.
+        key: what the user can say it with.
+
+    Raises:
+        ConfigError: `said` is something else, or nothing is said of a metric that isn't known.
+    """
+    if said not in (None, "auto", *DIRECTIONS):
+        raise ConfigError(f"{key} must be {', '.join(DIRECTIONS)} or auto. Received: {said}.")
+    way = direction(metric) if said in (None, "auto") else said
+    if way is None:
+        raise ConfigError(
+            f"{key} must say whether more or less of {metric} is better, since that metric isn't known. "
+            f"Example: {key}=maximize"
+        )
+    return way == "maximize"

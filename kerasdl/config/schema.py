@@ -102,6 +102,7 @@ class Checkpoint:
     every: str | None = "1epochs"
     keep: int = 2
     best: str | None = "auto"
+    direction: str = "auto"
 
 
 @dataclass

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from kerasdl.config.cadence import cadence
 from kerasdl.config.explain import did_you_mean
+from kerasdl.config.metrics import direction, is_maximized
 from kerasdl.errors import ConfigError
+
+_MODES = {"minimize": "min", "maximize": "max"}  # the words of Keras's callbacks
 
 
 def can_be_run_id(resume: str) -> bool:
@@ -32,6 +35,9 @@ def check_checkpoints(tree: dict) -> None:
     best = trainer["checkpoint"]["best"]
     if best not in (None, "auto"):
         check_metric(tree, str(best), "trainer.checkpoint.best")
+    # A run that was made before there was the key may be resumed, too.
+    said = trainer["checkpoint"].get("direction")
+    is_maximized("loss" if best in (None, "auto") else str(best), said, "trainer.checkpoint.direction")
     if resume not in ("never", "auto") and not can_be_run_id(str(resume)):
         raise ConfigError(
             f"resume must be never, auto, or at least the first 4 characters of a run's id. Received: '{resume}'."
@@ -60,6 +66,31 @@ def check_callbacks(tree: dict) -> None:
             raise ConfigError(f"callbacks.{name} needs TensorBoard. Install it: pip install tensorboard")
         monitor = str(callback.get("monitor", "loss"))
         check_metric(tree, monitor, f"callbacks.{name}.monitor")
+        callback_mode(callback, f"callbacks.{name}")
+
+
+def callback_mode(callback: Mapping, key: str) -> str | None:
+    """Returns which way a callback's `monitor` is better, `min` or `max`; None for a callback that watches nothing.
+
+    Keras's own `auto` knows the direction of `loss` only, since the loop of this package compiles no Keras metrics.
+    What `mode` means for a callback of the user's own is not known here.
+
+    Raises:
+        ConfigError: `mode` isn't one, would take the worst epoch for the best, or is left to a name that isn't known.
+    """
+    ours_or_keras = str(callback["_target_"]).startswith(("keras.callbacks.", "kerasdl.training.callbacks."))
+    if "monitor" not in callback or not ours_or_keras:
+        return None
+    monitor, mode = str(callback["monitor"]), callback.get("mode", "auto")
+    if mode not in (*_MODES.values(), "auto"):
+        raise ConfigError(f"{key}.mode must be min, max or auto. Received: {mode}.")
+    better = _MODES.get(direction(monitor) or "")
+    if better is None and mode == "auto":
+        raise ConfigError(f"{key}.mode must be min or max for {monitor}, whose name doesn't say which way is better.")
+    if better and mode not in (better, "auto"):
+        more = "more" if better == "max" else "less"
+        raise ConfigError(f"{key}.mode must be {better}: {more} {monitor} is better. Received: {mode}.")
+    return better or str(mode)
 
 
 def check_metric(tree: Mapping, metric: str, key: str, also: Sequence[str] = ()) -> None:

@@ -39,7 +39,7 @@ def report_run(arguments: Sequence[str]) -> None:
     from kerasdl.tracking.chronicle import chronicle
     from kerasdl.tracking.failures import sync_command
 
-    found = lookup.find(place(values), values["run"], values["experiment"], values["metric"])
+    found = lookup.find(place(values), values["run"], values["experiment"], values["metric"], values["direction"])
     path = fresh_file(output or f"report-{found.run.id[:8]}.html", values["overwrite"])
     from kerasdl.reporting.gathering import gather
     from kerasdl.reporting.page import html

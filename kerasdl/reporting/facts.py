@@ -1,8 +1,9 @@
 """What a run says of itself, in words: its summary, the numbers that one looks for first, what it was made with."""
 
+import math
 from datetime import UTC, datetime
 
-from kerasdl.config.metrics import is_cost
+from kerasdl.config.metrics import direction
 from kerasdl.console import duration
 from kerasdl.tracking.chronicle import Chronicle
 from kerasdl.tracking.lookup import Found
@@ -57,8 +58,8 @@ def numbers(found: Found, course: Chronicle) -> Rows:
         if name in run.metrics:
             rows.append((name.replace("_", " "), _number(name, run.metrics[name])))
     for name in ("val_accuracy", "val_loss"):
-        if points := course.histories.get(name):
-            best = (min if is_cost(name) else max)(points, key=lambda point: point[1])
+        if points := [point for point in course.histories.get(name, ()) if not math.isnan(point[1])]:
+            best = (max if direction(name) == "maximize" else min)(points, key=lambda point: point[1])
             at = _epoch(best[0], course)
             rows.append((f"best {name.replace('_', ' ')}{at}", _number(name, best[1])))
     if seconds := course.histories.get("seconds"):

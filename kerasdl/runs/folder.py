@@ -40,7 +40,8 @@ class Record:
         tracking_uri: the store that has the run, without a password; None without MLflow. `RunFolder.tracking_uri` says
             where it is now.
         experiment: MLflow's experiment, by name; None without MLflow.
-        metrics: of its end, once it has one: the last epoch's and the test's, and its number of parameters.
+        metrics: of its end, once it has one: those of its model (`kerasdl.experiment.Result`), and its number of
+            parameters.
         environment: versions, device and threads that the promise of equal bits depends on.
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kerasdl.config.explain import did_you_mean
-from kerasdl.config.metrics import COSTS, is_cost
+from kerasdl.config.metrics import COSTS, is_maximized
 from kerasdl.config.training_checks import check_metric
 from kerasdl.errors import ConfigError
 from kerasdl.sweeps.space import Space, names
@@ -96,11 +96,8 @@ def objectives(config: DictConfig) -> tuple[Objective, ...]:
                 f"Take val_{metric[5:]}."
             )
         check_metric(config, metric, "sweep.metric", COSTS)
-    for direction in directions:
-        if direction not in ("auto", "maximize", "minimize"):
-            raise ConfigError(f"sweep.direction must be maximize, minimize or auto. Received: {direction}.")
     return tuple(
-        Objective(metric, direction == "maximize" if direction != "auto" else not is_cost(metric))
+        Objective(metric, is_maximized(metric, direction, "sweep.direction"))
         for metric, direction in zip(metrics, directions, strict=True)
     )
 

@@ -6,6 +6,7 @@ it came to them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kerasdl.tracking.failures import told
 from kerasdl.tracking.lookup import Found
@@ -29,7 +30,8 @@ class Chronicle:
         started: milliseconds since 1970.
         ended: milliseconds since 1970; None if it hasn't, or was killed by force.
         datasets: what it was trained on.
-        histories: for each metric but the system's: (step, value), by step; of several values at one step the last.
+        histories: for each metric but the system's: (step, value), by step. Of several values at one step it is the
+            last that an epoch reported: a run's end may have added another (`kerasdl.tracking.entries.metrics`).
     """
 
     experiment: str
@@ -49,17 +51,23 @@ def chronicle(found: Found) -> Chronicle:
         run = found.client.get_run(found.run.id)
         experiment = found.client.get_experiment(run.info.experiment_id)
         inputs = run.inputs.dataset_inputs if run.inputs else []
-        histories = {name: _history(found, name) for name in run.data.metrics if not name.startswith("system/")}
+        epochs = {point.timestamp for point in _points(found, "epoch")} if "epoch" in run.data.metrics else set()
+        names = [name for name in run.data.metrics if not name.startswith("system/")]
+        histories = {name: _history(_points(found, name), epochs) for name in names}
     return Chronicle(
         experiment.name, run.info.start_time, run.info.end_time, [_dataset(item) for item in inputs], histories
     )
 
 
-def _history(found: Found, name: str) -> list[tuple[int, float]]:
-    points = found.client.get_metric_history(found.run.id, name)
-    # A run that went back because of a NaN has a step twice.
-    last = {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
-    return sorted(last.items())
+def _points(found: Found, name: str) -> Sequence[Any]:
+    return found.client.get_metric_history(found.run.id, name)
+
+
+def _history(points: Sequence[Any], epochs: set[int]) -> list[tuple[int, float]]:
+    """Returns a metric's curve; `epochs` are the times at which epochs reported all that they measured."""
+    # A run that went back because of a NaN has a step twice, and so has one that ended with an earlier epoch's weights.
+    ordered = sorted(points, key=lambda point: (point.timestamp in epochs, point.timestamp))
+    return sorted({point.step: point.value for point in ordered}.items())
 
 
 def _dataset(item) -> Dataset:

@@ -22,10 +22,21 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def metrics(values: Iterable[tuple[str, float]], step: int, attempt: int) -> Entry:
-    """Values of several metrics at one training step; `attempt` is the number of rollbacks so far."""
-    timestamp = now()
-    return {"kind": "metrics", "points": [[key, value, timestamp, step] for key, value in values], "attempt": attempt}
+def metrics(
+    values: Iterable[tuple[str, float]], step: int, attempt: int, *, of_end: bool = False, after: int = 0
+) -> Entry:
+    """Values of several metrics at one training step.
+
+    Args:
+        values: (metric, value).
+        step: the training step.
+        attempt: the number of rollbacks so far.
+        of_end: whether they are those of a run's end, and stand beside the last epoch's.
+        after: a time that theirs must be later than, whatever the clock says.
+    """
+    timestamp = max(now(), after + 1)
+    entry = {"kind": "metrics", "points": [[key, value, timestamp, step] for key, value in values], "attempt": attempt}
+    return entry | {"of_end": True} if of_end else entry
 
 
 def system(values: Mapping[str, float], sample: int) -> Entry:

@@ -25,6 +25,8 @@ class Known:
         params: names of the params.
         datasets: names of the data sets.
         models: training steps of the models.
+        ends: (metric, training step) of the values that a run's end has beside those of its last epoch.
+        metrics_until: the time of the last metrics, in milliseconds since 1970.
         artifacts: paths of the artifacts.
         resumptions: how often the run has gone on so far.
         next_sample: number of the next sample of the system's metrics.
@@ -34,6 +36,8 @@ class Known:
         self.params: set[str] = set()
         self.datasets: set[str] = set()
         self.models: set[int] = set()
+        self.ends: set[tuple[str, int]] = set()
+        self.metrics_until = 0
         self.artifacts: set[str] = set()
         self.resumptions = 0
         self.next_sample = 0
@@ -55,7 +59,11 @@ class Known:
 
     def _note(self, entry: entries.Entry) -> None:
         match entry["kind"]:
+            case "metrics" if entry.get("of_end"):
+                self.ends |= {(key, step) for key, _, _, step in entries.points(entry)}
+                self._note_time(entry)
             case "metrics" | "series":
+                self._note_time(entry)
                 for key, _, _, step in entries.points(entry):
                     self._note_point((entry["attempt"], key), step)
                     if key == entries.ROLLBACKS:
@@ -72,6 +80,9 @@ class Known:
                 self.artifacts.add(entries.name(entry))
             case "resumption":
                 self.resumptions += 1
+
+    def _note_time(self, entry: entries.Entry) -> None:
+        self.metrics_until = max([self.metrics_until, *(time for _, _, time, _ in entries.points(entry)[-1:])])
 
     def _note_point(self, key: tuple[int, str], step: int) -> None:
         if step >= self._resumed_at:

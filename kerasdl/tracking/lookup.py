@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.config.explain import did_you_mean
-from kerasdl.config.metrics import PREFERRED, is_cost
+from kerasdl.config.metrics import PREFERRED, is_maximized
 from kerasdl.config.schema import Tracking
 from kerasdl.errors import TrackingError, UserError
 from kerasdl.tracking.artifacts import Artifacts
@@ -66,7 +66,9 @@ class Found:
     client: "MlflowClient"
 
 
-def find(config: Any, run: str, experiment: str | None = None, metric: str | None = None) -> Found:
+def find(
+    config: Any, run: str, experiment: str | None = None, metric: str | None = None, direction: str | None = None
+) -> Found:
     """Returns the run that `run` names.
 
     Args:
@@ -74,6 +76,7 @@ def find(config: Any, run: str, experiment: str | None = None, metric: str | Non
         run: see above.
         experiment: by name: where `last` (default: every experiment) and `best` (default: `kerasdl`) are looked for.
         metric: what `best` goes by; default: the first of `kerasdl.config.metrics.PREFERRED` that a finished run has.
+        direction: `maximize` or `minimize`: which way that metric is better; default: as its name says.
 
     Raises:
         UserError: there is no such run, or several; names some that there are.
@@ -87,7 +90,7 @@ def find(config: Any, run: str, experiment: str | None = None, metric: str | Non
         if run.startswith("models:/"):
             found, model = lookup.registered(run)
         else:
-            found = lookup.run(run, experiment, metric)
+            found = lookup.run(run, experiment, metric, direction)
             model = lookup.model(found)
         info = found.info
         return Found(
@@ -107,11 +110,11 @@ class _Lookup:
         self.client = client
         self._store = store
 
-    def run(self, text: str, experiment: str | None, metric: str | None) -> Any:
+    def run(self, text: str, experiment: str | None, metric: str | None, direction: str | None) -> Any:
         if text == "last":
             return self._last(self._experiments(experiment))
         if text == "best":
-            return self._best(experiment or Tracking.experiment, metric)
+            return self._best(experiment or Tracking.experiment, metric, direction)
         experiments = self._experiments(None)
         if trial := self._best_of_sweep(text, experiments):
             return self.client.get_run(trial)
@@ -177,7 +180,7 @@ class _Lookup:
             f"run=last: there is no run in {self._store.describe()} yet. Train one: python -m kerasdl.train"
         )
 
-    def _best(self, experiment: str, metric: str | None) -> Any:
+    def _best(self, experiment: str, metric: str | None, direction: str | None) -> Any:
         finished = [run for run in self._newest_first(self._experiments(experiment)) if run.info.status == "FINISHED"]
         known = {name for run in finished for name, value in run.data.metrics.items() if not math.isnan(value)}
         wanted = metric or next((name for name in PREFERRED if name in known), None)
@@ -188,7 +191,7 @@ class _Lookup:
                 f"'{wanted or PREFERRED[0]}'.{hint} Name another one with metric=, or an experiment=."
             )
         having = [run for run in finished if not math.isnan(run.data.metrics.get(wanted, math.nan))]
-        sign = -1 if is_cost(wanted) else 1
+        sign = 1 if is_maximized(wanted, direction, "direction") else -1
         return max(having, key=lambda run: sign * run.data.metrics[wanted])
 
     def _best_of_sweep(self, name: str, experiments: list[str]) -> str | None:

@@ -109,6 +109,16 @@ class MlflowTracker:
         if self._recording:
             self._recording.metrics(values, int(step), self.attempt)
 
+    def end_metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Keeps `values` as the last ones of a run that ends at `step`, where the last epoch has others already.
+
+        Raises:
+            TrackingError: if by now it is known that the run can't be opened.
+        """
+        self._raise_opening_error()
+        if self._recording:
+            self._recording.end_metrics(values, int(step), self.attempt)
+
     def series(self, key: str, first_step: int, values: Sequence[float]) -> None:
         """Keeps one metric at consecutive steps, as `metrics` would, in one short entry.
 

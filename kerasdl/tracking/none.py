@@ -31,6 +31,9 @@ class NoTracker:
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Does nothing."""
 
+    def end_metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Does nothing."""
+
     def series(self, key: str, first_step: int, values: Sequence[float]) -> None:
         """Does nothing."""
 

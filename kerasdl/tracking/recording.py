@@ -47,6 +47,7 @@ class Recording:
         self._spool = Spool(folder.tracking)
         self._spool.remove_all_but(self.journal.waiting())
         self.known = Known(self.journal, resumed_at)
+        self._metrics_until = self.known.metrics_until
         self._sender = Sender(
             store, folder, self.journal, experiment=settings.experiment, run_name=settings.run_name
         )  # fmt: skip
@@ -66,7 +67,18 @@ class Recording:
         """Keeps those values that aren't known."""
         new = [(key, float(value)) for key, value in values.items() if not self.known.has_point(attempt, key, step)]
         if new:
-            self.append(entries.metrics(new, step, attempt))
+            self._append_metrics(entries.metrics(new, step, attempt))
+
+    def end_metrics(self, values: Mapping[str, float], step: int, attempt: int) -> None:
+        """Keeps those values of a run's end that aren't known: another point at a step that may have one."""
+        new = [(key, float(value)) for key, value in values.items() if (key, step) not in self.known.ends]
+        if new:
+            # Of two points at one step MLflow takes the later one for the last.
+            self._append_metrics(entries.metrics(new, step, attempt, of_end=True, after=self._metrics_until))
+
+    def _append_metrics(self, entry: entries.Entry) -> None:
+        self._metrics_until = entries.points(entry)[-1][2]
+        self.append(entry)
 
     def series(self, key: str, first_step: int, values: Sequence[float], attempt: int) -> None:
         """Keeps those values of consecutive steps that aren't known, in one entry unless known ones lie between."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.config.explain import did_you_mean
-from kerasdl.config.metrics import PREFERRED, is_cost
+from kerasdl.config.metrics import PREFERRED, is_maximized
 from kerasdl.errors import TrackingError, UserError
 from kerasdl.tracking.failures import one_line
 from kerasdl.tracking.lookup import Found, require_model
@@ -92,7 +92,14 @@ def register_best(store: Store, name: str, run_id: str) -> str | None:
             return _name(client, name, BEST, run_id, source)[0]
 
 
-def register(found: Found, name: str, alias: str, metric: str | None = None, force: bool = False) -> Registration:
+def register(
+    found: Found,
+    name: str,
+    alias: str,
+    metric: str | None = None,
+    force: bool = False,
+    direction: str | None = None,
+) -> Registration:
     """Gives a run's model an alias of the registered model `name`, unless who has it is better.
 
     May be repeated: a model that has the alias keeps it, and nothing is changed.
@@ -103,6 +110,7 @@ def register(found: Found, name: str, alias: str, metric: str | None = None, for
         alias: e.g. `champion`.
         metric: what they are compared by; default: the first of `PREFERRED` that both runs have.
         force: gives it the alias whatever it is compared with.
+        direction: `maximize` or `minimize`: which way `metric` is better; default: as its name says.
 
     Raises:
         UserError: the run has no such metric, is worse than the one who has the alias, or can't be compared with it.
@@ -120,7 +128,7 @@ def register(found: Found, name: str, alias: str, metric: str | None = None, for
         value = None if metric is None else run.metrics[metric]
         if before and (before.run_id, before.source) == (run.id, model.location):
             return Registration(f"models:/{name}@{alias}", before.version, metric, value, before, False)
-        if before and not force and (refusal := _refusal(run.metrics, metric, before)):
+        if before and not force and (refusal := _refusal(run.metrics, metric, before, direction)):
             raise UserError(
                 f"models:/{name}@{alias} stays version {before.version}, of run {before.run_id or '(unknown)'}: "
                 f"{refusal} To replace it all the same add force=true."
@@ -129,7 +137,7 @@ def register(found: Found, name: str, alias: str, metric: str | None = None, for
     return Registration(address, version, metric, value, before, True)
 
 
-def _refusal(metrics: Mapping[str, float], metric: str | None, before: Holder) -> str | None:
+def _refusal(metrics: Mapping[str, float], metric: str | None, before: Holder, direction: str | None) -> str | None:
     """Returns why a run with these metrics doesn't replace the one before; None if it does."""
     if before.metrics is None:
         return "that run is deleted, so that nothing says which one is better."
@@ -138,7 +146,7 @@ def _refusal(metrics: Mapping[str, float], metric: str | None, before: Holder) -
     if metric not in before.metrics:
         return f"that run has no {metric} to compare with. Name another one with metric=."
     value, old = metrics[metric], before.metrics[metric]
-    if math.isnan(value) or (value > old if is_cost(metric) else value < old):
+    if math.isnan(value) or (value < old if is_maximized(metric, direction, "direction") else value > old):
         return f"its {metric} is {old:.6g}, and the new run's {value:.6g} is worse."
     return None
 

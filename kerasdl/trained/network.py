@@ -152,6 +152,7 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
         values["run"],
         values["experiment"],
         values["metric"],
+        values["direction"],
     )
     # A checkpoint and all that it needs are in the run's folder, whatever became of its artifacts.
     folder = runs.find(values["paths.output_dir"], found.run.id) if values["checkpoint"] else None
@@ -176,6 +177,7 @@ def load(
     tracking_uri: str | None = None,
     experiment: str | None = None,
     metric: str | None = None,
+    direction: str | None = None,
     checkpoint: str | None = None,
 ) -> Trained:
     """Returns the trained network of a run.
@@ -187,6 +189,7 @@ def load(
             in `output_dir`.
         experiment: where `last` and `best` are looked for.
         metric: what `best` goes by.
+        direction: `maximize` or `minimize`, for a metric whose name doesn't say which way is better.
         checkpoint: `last` or `best`, to take a checkpoint's weights.
 
     Raises:
@@ -198,6 +201,7 @@ def load(
         "tracking.uri": tracking_uri,
         "experiment": experiment,
         "metric": metric,
+        "direction": direction,
         "checkpoint": checkpoint,
         "log": False,
     }

@@ -16,7 +16,9 @@ from kerasdl.tracking.lookup import Found, require_model
 if TYPE_CHECKING:
     import keras
 
-_NEEDED = ("model", "data", "task", "trainer", "seed", "paths")
+    from kerasdl.training.checkpoints import Snapshot
+
+_NEEDED = ("model", "data", "task", "optimizer", "trainer", "seed", "paths")
 
 
 def configuration(found: Found, folder: runs.RunFolder | None = None) -> DictConfig:
@@ -61,6 +63,8 @@ def from_checkpoint(
 ) -> "tuple[keras.Model, tuple[str, ...]]":
     """Returns the network with the weights of a checkpoint in the run's folder on this machine, and the class names.
 
+    They are those that were measured and would be handed over: the averaged ones, if the optimizer keeps averages.
+
     Args:
         found: the run.
         config: its configuration.
@@ -68,35 +72,45 @@ def from_checkpoint(
         which: `last` or `best`.
 
     Raises:
-        ResumeError: the checkpoint isn't here, or is of another network.
+        ResumeError: the checkpoint isn't here, or is of another network or version of kerasdl.
     """
-    from kerasdl.assembly import build_serving
+    from kerasdl.assembly import build_optimizer, build_serving
+    from kerasdl.training.averaging import keeps_averages, take_averages
+    from kerasdl.training.state import model_variables, optimizer_variables
 
     snapshot = _snapshot(folder, which)
     info = data.check(config.data)
     network, serving = build_serving(config, info)
-    names = [f"model/{number:04d}/{variable.name}" for number, variable in enumerate(network.variables)]
-    if names != sorted(name for name in snapshot.arrays if name.startswith("model/")):
-        raise ResumeError(
-            f"checkpoint: {folder.checkpoints} is of another network than run {found.run.id}'s config.yaml."
-        )
-    for name, variable in zip(names, network.variables, strict=True):
-        variable.assign(snapshot.arrays[name])
+    optimizer = build_optimizer(config, network)
+    variables = {"model/": model_variables(network)}
+    if keeps_averages(optimizer):
+        variables["optimizer/"] = optimizer_variables(optimizer)
+    for kind, here in variables.items():
+        there = {name: array.shape for name, array in snapshot.arrays.items() if name.startswith(kind)}
+        if there != {name: tuple(variable.shape) for name, variable in here.items()}:
+            raise ResumeError(
+                f"checkpoint: {folder.checkpoints} is of another network or optimizer than run {found.run.id}'s "
+                "config.yaml. Use the code that the run was trained with, or take the run's model, without checkpoint=."
+            )
+        for name, variable in here.items():
+            variable.assign(snapshot.arrays[name])
+    take_averages(network, optimizer)
     console.say(f"weights    of the {which} checkpoint, at step {snapshot.step:,}")
     return serving, info.class_names
 
 
-def _snapshot(folder: runs.RunFolder, which: str):
-    from kerasdl.training.checkpoints import Checkpoints, Damaged
+def _snapshot(folder: runs.RunFolder, which: str) -> "Snapshot":
+    """Reads a checkpoint, and changes nothing in the folder: the run may be training at this moment."""
+    from kerasdl.training.checkpoints import Damaged, best_step, newest, path_of, read
 
-    checkpoints = Checkpoints(folder.checkpoints, keep=1)
-    snapshot = checkpoints.newest()
-    if snapshot is None or (which == "best" and not snapshot.values["best"]):
-        raise ResumeError(f"checkpoint: run {folder.id} has no {which} checkpoint in {folder.checkpoints}.")
-    if which == "last":
+    snapshot, _ = newest(folder.checkpoints)
+    if snapshot and which == "last":
         return snapshot
+    step = best_step(snapshot.values) if snapshot else None
+    if step is None:
+        raise ResumeError(f"checkpoint: run {folder.id} has no {which} checkpoint in {folder.checkpoints}.")
     try:
-        return checkpoints.at(snapshot.values["best"]["step"])
+        return read(path_of(folder.checkpoints, step))
     except (Damaged, OSError) as error:
         raise ResumeError(f"checkpoint: the best one of run {folder.id} can't be used ({error}). Take last.") from error
 

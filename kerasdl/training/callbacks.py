@@ -4,6 +4,7 @@ Keras's `CallbackList` calls them as `fit` would, with the same logs. A callback
 call of its own, so the trainer asks first whether there is one.
 """
 
+import math
 from collections.abc import Iterable
 
 import keras
@@ -38,6 +39,8 @@ class BestModel(keras.callbacks.Callback):
             raise ConfigError(
                 f"callbacks.best_model.monitor: no metric {self.monitor!r}. Known: {', '.join(logs or {})}."
             )
+        if math.isnan(value):
+            return
         if self.best is None or (value > self.best if self.mode == "max" else value < self.best):
             self.best, self.best_epoch = value, epoch
             self._best_weights = self.model.get_weights()

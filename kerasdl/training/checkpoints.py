@@ -2,11 +2,15 @@
 
 A checkpoint is one file, `step-0000000860.npz`: a zip of arrays (`numpy.load` opens it) and of `state.json`, whose zip
 comment is the SHA-256 of everything before it. Nothing in it is ever executed.
+
+Whoever only reads uses the functions, which change no file; `Checkpoints` writes, removes and renames, for the process
+that holds the run's lock.
 """
 
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import zipfile
@@ -20,6 +24,7 @@ import ml_dtypes  # noqa: F401  comes with Keras; tells numpy what bfloat16 is
 import numpy as np
 
 from kerasdl.console import warn
+from kerasdl.errors import ResumeError
 from kerasdl.files import written_whole
 
 FORMAT = 1
@@ -51,6 +56,16 @@ class Damaged(Exception):
     """A checkpoint whose bytes aren't those that were written."""
 
 
+class OtherFormat(ResumeError):
+    """A checkpoint in the format of another version of kerasdl; it is sound, and left as it is."""
+
+    def __init__(self, path: Path, found: object):
+        super().__init__(
+            f"checkpoint {path} has format {found}, and this version of kerasdl reads format {FORMAT}. Use the version "
+            "that wrote it, or begin a new run with resume=never."
+        )
+
+
 def write(path: Path, snapshot: Snapshot) -> None:
     """Writes a checkpoint, whole or not at all."""
     with written_whole(path) as file:
@@ -70,7 +85,8 @@ def read(path: Path) -> Snapshot:
     """Reads a checkpoint back.
 
     Raises:
-        Damaged: it isn't what was written, or was written by another version of the format; says which.
+        Damaged: it isn't what was written; says why.
+        OtherFormat: another version of kerasdl wrote it.
         OSError: it can't be read.
     """
     with open(path, "rb") as file:
@@ -80,18 +96,67 @@ def read(path: Path) -> Snapshot:
         file.seek(-_DIGEST_LENGTH, os.SEEK_END)
         stated = file.read(_DIGEST_LENGTH)
         if _digest(file) != stated:
+            found = _unverified_values(file).get("format", FORMAT)
+            if found != FORMAT:  # which may have its checksum elsewhere
+                raise OtherFormat(path, found)
             raise Damaged("its checksum is wrong")
         try:
-            return _read_archive(file)
+            return _read_archive(path, file)
         except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise Damaged(f"it isn't a checkpoint: {error}") from error
 
 
-def _read_archive(file: BinaryIO) -> Snapshot:
+def newest(folder: Path) -> tuple[Snapshot | None, list[Path]]:
+    """Returns the last checkpoint in a folder that is intact, or None, and the damaged ones after it.
+
+    Warns of each one that can't be used.
+
+    Raises:
+        OtherFormat: another version of kerasdl wrote the last one that isn't damaged.
+    """
+    damaged: list[Path] = []
+    for step in sorted(_steps(folder), reverse=True):
+        path = path_of(folder, step)
+        try:
+            return read(path), damaged
+        except (Damaged, OSError) as error:
+            warn(f"checkpoint {path} can't be used ({error}); going back to the one before.")
+            if isinstance(error, Damaged):  # what can't be read now may be read another time
+                damaged.append(path)
+    return None, damaged
+
+
+def best_step(values: dict[str, Any]) -> int | None:
+    """Returns the step of the checkpoint that a snapshot with these `values` takes for the best; None if for none."""
+    best = values.get("best")
+    return None if best is None or math.isnan(best["value"]) else best["step"]
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """Returns where the checkpoint of a step is."""
+    return folder / f"step-{step:010d}.npz"
+
+
+def _steps(folder: Path) -> list[int]:
+    found = (re.fullmatch(r"step-(\d+)\.npz", path.name) for path in folder.glob("step-*.npz"))
+    return [int(match[1]) for match in found if match]
+
+
+def _unverified_values(file: BinaryIO | Path) -> dict[str, Any]:
+    """Returns what a file's `state.json` holds, checked by the zip's own checksum only; {} if there is none."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            values = json.loads(archive.read("state.json"))
+    except Exception:  # damaged bytes may be taken for anything
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _read_archive(path: Path, file: BinaryIO) -> Snapshot:
     with zipfile.ZipFile(file) as archive:
         values = json.loads(archive.read("state.json"))
-        if values.pop("format") != FORMAT:
-            raise Damaged("it was written by another version of kerasdl")
+        if (found := values.pop("format")) != FORMAT:
+            raise OtherFormat(path, found)
         dtypes = values.pop("dtypes")
         arrays = {}
         for name in archive.namelist():
@@ -102,35 +167,34 @@ def _read_archive(file: BinaryIO) -> Snapshot:
 
 
 class Checkpoints:
-    """The checkpoints of one run.
+    """The checkpoints of a run that this process works on, and whose lock it holds.
 
     Args:
         folder: where they are.
-        keep: how many of the last ones are kept, >= 1.
+        keep: how many of the last ones are kept, >= 1, each with the one that it takes for the best.
         before: called on the writing thread before a checkpoint takes its place: what it counts on must be on disk.
 
     Attributes:
         error: why the last one couldn't be written; None if it was.
+        written: whether the last one is on disk, once `wait` has returned. Weights that aren't finite are no error, and
+            aren't written.
     """
 
     def __init__(self, folder: Path, keep: int, before: Callable[[], None] = lambda: None):
         self.error: OSError | None = None
+        self.written = False
         self._folder = folder
         self._keep = keep
         self._before = before
+        self._best_of: dict[int, int | None] = {}  # the best one, as the checkpoint of a step has it
         # One at a time; an interpreter that ends by itself finishes the file first.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="kerasdl-checkpoint")
         self._writing: Future | None = None
 
-    def save(self, snapshot: Snapshot, best_step: int | None) -> None:
-        """Starts to write `snapshot`; returns at once, unless the one before is still being written.
-
-        Args:
-            snapshot: the state.
-            best_step: the step of the best checkpoint, which is kept; None if there is none.
-        """
+    def save(self, snapshot: Snapshot) -> None:
+        """Starts to write `snapshot`; returns at once, unless the one before is still being written."""
         self.wait()
-        self._writing = self._pool.submit(self._write, snapshot, best_step)
+        self._writing = self._pool.submit(self._write, snapshot)
 
     def wait(self) -> None:
         """Returns when nothing is being written.
@@ -143,34 +207,34 @@ class Checkpoints:
             writing.result()
 
     def newest(self) -> Snapshot | None:
-        """Returns the last checkpoint that is intact; None if there is none. Names those that are not."""
-        self.wait()
-        for step in sorted(self._steps(), reverse=True):
-            path = self._path(step)
-            try:
-                return read(path)
-            except (Damaged, OSError) as error:
-                warn(f"checkpoint {path} can't be used ({error}); going back to the one before.")
-                if isinstance(error, Damaged):  # what can't be read now may be read another time
-                    self._put_aside(path, "damaged")
-        return None
+        """Returns the last checkpoint that is intact, or None. Damaged ones after it are named and put aside.
 
-    def at(self, step: int) -> Snapshot:
-        """Returns the checkpoint of that step; raises as `read` does."""
-        return read(self._path(step))
+        Raises:
+            OtherFormat: another version of kerasdl wrote it; nothing has been changed.
+        """
+        self.wait()
+        snapshot, damaged = newest(self._folder)
+        for path in damaged:
+            self._put_aside(path, "damaged")
+        return snapshot
+
+    def has(self, step: int) -> bool:
+        """Returns whether there is a checkpoint of that step."""
+        return path_of(self._folder, step).exists()
 
     def discard(self, step: int) -> None:
         """Puts the checkpoint of that step aside, under a name by which it isn't found any more."""
-        self._put_aside(self._path(step), "diverged")
+        self._put_aside(path_of(self._folder, step), "diverged")
 
-    def _write(self, snapshot: Snapshot, best_step: int | None) -> None:
+    def _write(self, snapshot: Snapshot) -> None:
+        self.written = False
         # A step can overflow weights and still have a finite loss; only the next one's tells.
         if not all(np.isfinite(snapshot.arrays[name]).all() for name in snapshot.finite):
             warn(f"no checkpoint at step {snapshot.step}: some weights aren't finite.")
             return
         try:
             self._before()
-            write(self._path(snapshot.step), snapshot)
+            write(path_of(self._folder, snapshot.step), snapshot)
         except OSError as error:
             if self.error is None:
                 warn(
@@ -179,28 +243,31 @@ class Checkpoints:
                 )
             self.error = error
             return
-        self.error = None
-        self._prune(best_step)
+        self.error, self.written = None, True
+        self._best_of[snapshot.step] = best_step(snapshot.values)
+        self._prune()
 
-    def _prune(self, best_step: int | None) -> None:
-        steps = sorted(self._steps())
-        for step in steps[: -self._keep]:
-            if step != best_step:
-                self._path(step).unlink(missing_ok=True)
+    def _prune(self) -> None:
+        """Removes all but the last ones and those that they take for the best: each may have to be gone back to."""
+        steps = sorted(_steps(self._folder))
+        last = steps[-self._keep :]
+        best = {self._best(step) for step in last}
+        for step in steps:
+            if step not in last and step not in best:
+                path_of(self._folder, step).unlink(missing_ok=True)
         for left in self._folder.glob(".step-*.tmp"):  # of a process that was killed while it wrote
             left.unlink(missing_ok=True)
+
+    def _best(self, step: int) -> int | None:
+        if step not in self._best_of:  # written by an earlier process
+            values = _unverified_values(path_of(self._folder, step))
+            self._best_of[step] = best_step(values) if values.get("format") == FORMAT else None
+        return self._best_of[step]
 
     def _put_aside(self, path: Path, why: str) -> None:
         """Renames a checkpoint, so that it doesn't count as one of the last."""
         with contextlib.suppress(OSError):  # in a folder that can't be written the file is skipped again next time
             path.rename(path.with_name(f"{path.name}.{why}"))
-
-    def _steps(self) -> list[int]:
-        found = (re.fullmatch(r"step-(\d+)\.npz", path.name) for path in self._folder.glob("step-*.npz"))
-        return [int(match[1]) for match in found if match]
-
-    def _path(self, step: int) -> Path:
-        return self._folder / f"step-{step:010d}.npz"
 
 
 def _is_lost(dtype: np.dtype) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasdl.training.checkpoints import best_step
 from kerasdl.training.task import Sums
 
 Arrays = dict[str, np.ndarray]
@@ -91,6 +92,8 @@ class Progress:
         validated_at: the last step at which validation ran in the middle of an epoch.
         rollbacks: how often training went back after a loss that wasn't finite.
         best: the best epoch so far.
+        measured: for the fingerprint of the weights that an epoch's end was measured with, that epoch, from 0. Kept
+            only if there are callbacks, which may put such weights back.
         epoch_tally, interval_tally: statistics since the present epoch, or interval of reports, began.
     """
 
@@ -104,6 +107,7 @@ class Progress:
         self.validated_at = 0
         self.rollbacks = 0
         self.best: Best | None = None
+        self.measured: dict[str, int] = {}
         self.history = History()
         self.epoch_tally = Tally(shapes)
         self.interval_tally = Tally(shapes)
@@ -135,6 +139,8 @@ class Progress:
         }
         values: Values = {name: getattr(self, name) for name in self._COUNTERS}
         values["best"] = vars(self.best) if self.best else None
+        if self.measured:
+            values["measured"] = dict(self.measured)
         values["epochs"] = {name: list(series) for name, series in history.epochs.items()}
         for name in ("epoch_tally", "interval_tally"):
             more_arrays, more_values = getattr(self, name).state(name)
@@ -146,7 +152,9 @@ class Progress:
         """Takes over what `state` returned."""
         for name in self._COUNTERS:
             setattr(self, name, values[name])
-        self.best = Best(**values["best"]) if values["best"] else None
+        # Earlier versions took a NaN for the best.
+        self.best = Best(**values["best"]) if best_step(values) is not None else None
+        self.measured = dict(values.get("measured", {}))  # absent without callbacks, and from earlier versions
         history = self.history
         history.epochs = {name: list(series) for name, series in values["epochs"].items()}
         history.losses = array("f", arrays["history/losses"].tobytes())

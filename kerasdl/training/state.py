@@ -75,10 +75,7 @@ class TrainingState:
             callback_state.restore(callback, snapshot.arrays, saved["state"])
 
     def _variables(self) -> dict[str, Any]:
-        model, optimizer = self._task.model, self._task.optimizer
-        # Numbered, since a layer's name depends on how many a process has made before.
-        named = {f"model/{i:04d}/{variable.name}": variable for i, variable in enumerate(model.variables)}
-        named |= {f"optimizer/{i:04d}": variable for i, variable in enumerate(optimizer.variables)}
+        named = model_variables(self._task.model) | optimizer_variables(self._task.optimizer)
         return named | {"loop/step": self._loop.step, "loop/learning_rate_scale": self._loop.learning_rate_scale}
 
     def _optimizer_name(self) -> str:
@@ -100,6 +97,17 @@ class TrainingState:
         own = [type(callback).__name__ for callback in self._callbacks]
         if saved != own:
             raise _mismatch(f"callbacks were {', '.join(saved) or 'none'} there, {', '.join(own) or 'none'} here")
+
+
+def model_variables(model: keras.Model) -> dict[str, Any]:
+    """Returns the model's variables by their names in a snapshot."""
+    # Numbered, since a layer's name depends on how many a process has made before.
+    return {f"model/{i:04d}/{variable.name}": variable for i, variable in enumerate(model.variables)}
+
+
+def optimizer_variables(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """Returns the optimizer's variables by their names in a snapshot."""
+    return {f"optimizer/{i:04d}": variable for i, variable in enumerate(optimizer.variables)}
 
 
 def _mismatch(difference: str) -> ResumeError:

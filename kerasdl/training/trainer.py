@@ -11,7 +11,8 @@ from typing import Any
 import keras
 
 from kerasdl.console import warn
-from kerasdl.training.averaging import averaged_weights
+from kerasdl.models.fingerprint import fingerprint
+from kerasdl.training.averaging import averaged_weights, take_averages
 from kerasdl.training.callbacks import hooks_batches
 from kerasdl.training.calls import CallLength
 from kerasdl.training.checkpointing import Checkpointing
@@ -25,6 +26,9 @@ from kerasdl.training.reports import Reports
 from kerasdl.training.rollback import NotFinite, Rollback, check_finite, given_up
 from kerasdl.training.state import TrainingState
 from kerasdl.training.task import Task
+
+# Of an epoch's metrics, those that tell how its training went, and nothing of the weights that it ended with.
+_COURSE = ("learning_rate", "images_per_second", "seconds")
 
 
 class Trainer:
@@ -74,6 +78,7 @@ class Trainer:
         self._profiling = profiling
         # A callback that hooks batches gets a call for each, as Keras's own `fit` would give it.
         self._by_batch = hooks_batches(callbacks)
+        self._may_put_weights_back = bool(callbacks)
         self._calls = CallLength(1 if self._by_batch else steps_per_call)
         task.model.compile(optimizer=task.optimizer)  # callbacks look for model.optimizer
         self._callbacks = keras.callbacks.CallbackList(
@@ -120,7 +125,7 @@ class Trainer:
         """
         model, progress = self._task.model, self._progress
         if self._rollback.limit and not progress.step:  # there is something to go back to from the start
-            self._checkpointing.save(self._state.capture(), progress)
+            self._checkpointing.save(self._state, progress)
         logs: Metrics = {}
         try:
             while progress.epoch < self._epochs and not interrupts.requested:
@@ -138,9 +143,25 @@ class Trainer:
         if not interrupts.requested:
             self._reports.interval()
         # The averaged weights are the result; a callback may still prefer those of an earlier epoch.
-        self._task.optimizer.finalize_variable_values(model.trainable_weights)
+        take_averages(model, self._task.optimizer)
         self._callbacks.on_train_end(logs)
         return self.history
+
+    def metrics_put_back(self, interrupts: Interrupts) -> Metrics:
+        """Returns the metrics of the model that `fit` has left, where they aren't the last epoch's.
+
+        If a callback put the weights of an earlier epoch back, they are that epoch's; weights that no epoch ended with
+        are measured on the validation split. {} otherwise, and for a run that a signal stopped or stops now.
+        """
+        progress, epochs = self._progress, self.history.epochs
+        if interrupts.requested or not self._may_put_weights_back:
+            return {}
+        epoch = progress.measured.get(fingerprint(self._task.model))
+        if epoch == progress.epoch - 1:
+            return {}
+        if epoch is not None:
+            return {name: values[epoch] for name, values in epochs.items() if name not in _COURSE}
+        return self._measure(interrupts) or {}
 
     def _run_epoch(self, interrupts: Interrupts) -> Metrics | None:
         """Trains, validates and reports what is left of the present epoch; None if a signal came before its end."""
@@ -165,6 +186,8 @@ class Trainer:
                 if results is None:
                     return None
                 metrics |= results
+            if self._may_put_weights_back:
+                progress.measured[fingerprint(self._task.model)] = progress.epoch
             self._reports.epoch(metrics)
             self._callbacks.on_epoch_end(progress.epoch, dict(metrics))
         progress.end_epoch(metrics)
@@ -172,15 +195,22 @@ class Trainer:
         return metrics
 
     def _validate(self, interrupts: Interrupts) -> Metrics | None:
-        """Returns `val_...` metrics of the present weights; None if a signal came before the end."""
-        assert self._validation is not None
+        """Does what `_measure` does, and tells the callbacks."""
         self._callbacks.on_test_begin()
+        results = self._measure(interrupts)
+        if results is not None:
+            self._callbacks.on_test_end({name.removeprefix("val_"): value for name, value in results.items()})
+        return results
+
+    def _measure(self, interrupts: Interrupts) -> Metrics | None:
+        """Returns `val_...` metrics of the present weights; None without validation, or if a signal came first."""
+        if self._validation is None:
+            return None
         try:
             results = self._task.results(self._validation.run(stop=lambda: bool(interrupts.requested)))
         except KeyboardInterrupt:
             interrupts.requested = interrupts.requested or "SIGINT"
             return None
-        self._callbacks.on_test_end(results)
         return {f"val_{name}": value for name, value in results.items()}
 
     def _train_epoch(self, interrupts: Interrupts) -> None:

@@ -102,7 +102,7 @@ def config(composed):
         ["trainer.checkpoint.every=0.5minutes", "trainer.validate_every=0.25epochs"],
         ["trainer.validate_every=null", "data.validation=0"],
         ["trainer.checkpoint.best=val_accuracy", "trainer.validate_every=100steps"],
-        ["trainer.checkpoint.best=learning_rate"],
+        ["trainer.checkpoint.best=learning_rate", "trainer.checkpoint.direction=minimize"],
         ["trainer.on_nan=rollback", "trainer.rollback.factor=0.1", "trainer.rollback.limit=1"],
     ],
     ids=" ".join,
@@ -135,6 +135,11 @@ def test_sound_settings_pass(config, overrides):
             ["trainer.checkpoint.best=val_loss", "data.validation=0"],
             "trainer.checkpoint.best is val_loss, but data.validation is 0.",
         ),
+        (
+            ["trainer.checkpoint.best=learning_rate"],
+            "trainer.checkpoint.direction must say whether more or less of learning_rate is better",
+        ),
+        (["trainer.checkpoint.direction=up"], "trainer.checkpoint.direction must be maximize, minimize or auto. Rec"),
         (["trainer.on_nan=ignore"], "trainer.on_nan must be stop or rollback. Received: ignore."),
         (
             ["trainer.on_nan=rollback", "trainer.checkpoint.every=null"],

@@ -122,6 +122,7 @@ def test_what_is_looked_for_and_where_better_is(config, overrides, expected):
         (["sweep.metric=val_acuracy"], "sweep.metric: no metric 'val_acuracy'. Did you mean 'val_accuracy'?"),
         (["sweep.metric=[]"], "sweep.direction must have a direction for each of sweep.metric. Received: 0 for 0."),
         (["sweep.metric=null"], "sweep.metric: no metric 'None'."),
+        (["sweep.metric=learning_rate"], "sweep.direction must say whether more or less of learning_rate is better"),
         (["sweep.direction=up"], "sweep.direction must be maximize, minimize or auto. Received: up."),
         (
             ["sweep.direction=[maximize,minimize]"],

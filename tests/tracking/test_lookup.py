@@ -46,8 +46,8 @@ def make(client):
 @pytest.fixture(scope="module")
 def runs(make):
     found = SimpleNamespace(
-        good=make("good-one", 10, {"val_accuracy": 0.9, "loss": 0.5}, models=(40, 120, 80)),
-        bad=make("bad-one", 20, {"val_accuracy": 0.5, "loss": 0.1}),
+        good=make("good-one", 10, {"val_accuracy": 0.9, "loss": 0.5, "lossless_ratio": 0.2}, models=(40, 120, 80)),
+        bad=make("bad-one", 20, {"val_accuracy": 0.5, "loss": 0.1, "lossless_ratio": 0.7}),
         killed=make("cut-off", 30, {"val_accuracy": 0.99, "epoch": 3}, status="KILLED"),
         diverged=make("went-off", 35, {"val_accuracy": 0.1, "loss": float("nan"), "val_loss": float("nan")}),
         elsewhere=make("far-away", 40, {"val_accuracy": 0.7}, experiment="other"),
@@ -81,6 +81,8 @@ def test_an_id_or_its_beginning_names_a_run_and_a_sweeps_id_its_best(place, runs
 
 def test_best_and_last_go_by_experiment_and_metric(place, runs):
     assert lookup.find(place, "best", metric="loss").run.id == runs.bad
+    for direction, run in (("maximize", runs.bad), ("minimize", runs.good)):
+        assert lookup.find(place, "best", metric="lossless_ratio", direction=direction).run.id == run
     assert lookup.find(place, "best", experiment="other").run.id == runs.elsewhere
     assert lookup.find(place, "last", experiment="kerasdl").run.id == runs.diverged
 
@@ -117,6 +119,7 @@ def test_a_registered_model_names_the_run_that_it_is_from(place, runs, client):
         ("front", {}, "several metrics and has no single best run. Name one of"),
         ("begun", {}, "'begun' has no best run yet"),
         ("best", {"metric": "val_acuracy"}, "Did you mean 'val_accuracy'"),
+        ("best", {"metric": "lossless_ratio"}, "direction must say whether more or less of lossless_ratio is better"),
         ("best", {"metric": "val_loss"}, "no finished run of experiment 'kerasdl' has the metric 'val_loss'"),
         ("best", {"experiment": "kerasd"}, "Did you mean 'kerasdl'"),
     ],

@@ -103,9 +103,9 @@ def test_a_run_that_is_not_there_is_told_in_one_line(store, client):
 def champion(config, run):
     """Registers a new run, or the one that is named, as champion; returns (the run's id, what was done)."""
 
-    def champion(name, run_id=None, metric=None, force=False, **metrics):
+    def champion(name, run_id=None, metric=None, force=False, direction=None, **metrics):
         run_id = run_id or run(40, **metrics)[0]
-        return run_id, register(lookup.find(config, run_id), name, "champion", metric, force)
+        return run_id, register(lookup.find(config, run_id), name, "champion", metric, force, direction)
 
     return champion
 
@@ -143,6 +143,16 @@ def test_a_metric_that_is_named_decides(champion):
     assert (done.metric, done.value) == ("val_loss", 0.4)
     with pytest.raises(UserError, match=r"^metric must be one that run \w+ has. Received: 'val_los'. Did you mean"):
         champion("m1", val_loss=0.1, metric="val_los")
+
+
+def test_a_metric_of_ones_own_needs_a_direction(champion):
+    champion("o1", lossless_ratio=0.8)
+    with pytest.raises(UserError, match="direction must say whether more or less of lossless_ratio is better"):
+        champion("o1", lossless_ratio=0.9, metric="lossless_ratio")
+    with pytest.raises(UserError, match="lossless_ratio is 0.8, and the new run's 0.9 is worse"):
+        champion("o1", lossless_ratio=0.9, metric="lossless_ratio", direction="minimize")
+    _, done = champion("o1", lossless_ratio=0.9, metric="lossless_ratio", direction="maximize")
+    assert done.version == "2"
 
 
 def test_what_can_not_be_compared_does_not_replace_the_champion_unless_told(champion, client):

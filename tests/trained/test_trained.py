@@ -105,6 +105,62 @@ def test_checkpoints_of_the_end_are_the_model(trained_run, network, test_split, 
             np.testing.assert_array_equal(loaded(test_split[0]), network(test_split[0]))
 
 
+AVERAGED = {
+    "everything": (
+        "model=layers",
+        "model.layers=[{_target_: keras.layers.Conv2D, filters: 8, kernel_size: 3},"
+        "{_target_: keras.layers.BatchNormalization},{_target_: keras.layers.ReLU},{_target_: keras.layers.Flatten}]",
+        "optimizer=adam", "optimizer.learning_rate=0.05", "optimizer.ema_momentum=0.9",
+        "optimizer.gradient_accumulation_steps=3", "trainer.precision=mixed_float16",
+    ),
+    "overwritten": (
+        "model.filters=[8]", "model.kernel_sizes=[3]", "optimizer.learning_rate=1.5", "optimizer.ema_momentum=0.8",
+        "optimizer.ema_overwrite_frequency=30",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", AVERAGED.values(), ids=AVERAGED)
+def test_checkpoints_have_the_averaged_weights_that_were_measured(config, tmp_path, overrides):
+    from kerasdl.evaluation import evaluate, trained_task
+
+    result = kerasdl.run(
+        config(*overrides, "optimizer.use_ema=true", "trainer.checkpoint.best=val_accuracy", "trainer.epochs=3",
+               "tracking.system_metrics=false", tracking="mlflow")
+    )  # fmt: skip
+    accuracies = result.history["val_accuracy"]
+    measured = {}
+    for which, epoch in (("best", accuracies.index(max(accuracies))), ("last", 2)):
+        network = kerasdl.load(result.run_id, output_dir=tmp_path / "mlruns", checkpoint=which)
+        measured[which] = evaluate(trained_task(network), network.data().validation, network.class_names).results
+        assert measured[which] == {name: result.history[f"val_{name}"][epoch] for name in ("loss", "accuracy")}
+    for kept, handed_over in zip(network.model.get_weights(), result.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, handed_over)
+
+
+def test_a_checkpoint_of_no_step_has_the_initial_weights(config):
+    """The averages of an optimizer that has done nothing are zeros."""
+    from kerasdl.assembly import build_network, build_optimizer
+    from kerasdl.data import DataInfo
+    from kerasdl.training.averaging import averaged_weights
+
+    conf = config("optimizer.use_ema=true")
+    model = build_network(conf, DataInfo("digits", "1.0.0", "", (8, 8, 1), tuple("0123456789")))
+    before = model.get_weights()
+    with averaged_weights(model, build_optimizer(conf, model)):
+        for weight, initial in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(weight, initial)
+
+
+def test_reading_a_checkpoint_changes_nothing_in_the_runs_folder(copied, trained_run, capsys):
+    last = max(copied.glob("runs/*/checkpoints/step-*.npz"))
+    last.write_bytes(last.read_bytes()[:-1])
+    names = sorted(path.name for path in last.parent.iterdir())
+    kerasdl.load(trained_run.id, output_dir=copied, checkpoint="last")
+    assert "going back to the one before" in capsys.readouterr().err
+    assert sorted(path.name for path in last.parent.iterdir()) == names
+
+
 def test_other_data_has_to_fit(network):
     assert network.data(["data.evaluation_batch_size=7"]).test.batch_size == 7
     assert network.data(["data=digits", "data.batches=1"]).train.steps == 1

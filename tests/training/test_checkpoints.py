@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import shutil
@@ -18,7 +19,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kerasdl.training.checkpoints import Checkpoints, Damaged, Snapshot, read, write
+from kerasdl.training.checkpoints import Checkpoints, Damaged, OtherFormat, Snapshot, best_step, newest, read, write
 
 ARRAYS = {
     "float16": np.array([[1.5, -0.0], [np.inf, np.nan]], np.float16),
@@ -39,8 +40,9 @@ ARRAYS = {
 VALUES = {"step": 860, "best": None, "epochs": {"loss": [0.1 + 0.2, float("inf")]}, "stop": False, "callbacks": []}
 
 
-def snapshot(step=1, finite=("model/weights",), size=10):
-    return Snapshot({"model/weights": np.full(size, step, np.float32)}, {"step": step}, finite)
+def snapshot(step=1, best_step=None, finite=("model/weights",), size=10):
+    best = best_step and {"value": 0.5, "step": best_step}
+    return Snapshot({"model/weights": np.full(size, step, np.float32)}, {"step": step, "best": best}, finite)
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def warnings(monkeypatch):
 def saved(folder, keep, *steps, best_step=None, **more):
     checkpoints = Checkpoints(folder, keep, **more)
     for step in steps:
-        checkpoints.save(snapshot(step), best_step)
+        checkpoints.save(snapshot(step, best_step))
     checkpoints.wait()
     return checkpoints
 
@@ -175,11 +177,35 @@ def test_sound_bytes_that_are_no_checkpoint_are_refused(tmp_path):
         read(path)
 
 
-def test_another_version_of_the_format_is_named(tmp_path):
+def other_format(path, sealed_otherwise=False):
+    """Writes a checkpoint as a later version may: another format, and perhaps another place for its checksum."""
+    sealed(path, {"state.json": STATE.replace('"format": 1', '"format": 2'), "x": b"new"})
+    if sealed_otherwise:
+        path.write_bytes(path.read_bytes()[:-64] + b"0" * 64)
+
+
+@pytest.mark.parametrize("sealed_otherwise", [False, True])
+def test_another_versions_checkpoint_is_refused_by_name_and_left_alone(tmp_path, warnings, sealed_otherwise):
+    saved(tmp_path, 9, 1)
+    saved(tmp_path, 9, 5)
+    (tmp_path / "step-0000000005.npz").write_bytes(b"damaged")
     path = tmp_path / "step-0000000003.npz"
-    sealed(path, {"state.json": STATE.replace('"format": 1', '"format": 2')})
-    with pytest.raises(Damaged, match="another version of kerasdl"):
-        read(path)
+    other_format(path, sealed_otherwise)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for reading in (lambda: read(path), lambda: newest(tmp_path), Checkpoints(tmp_path, 1).newest):
+        with pytest.raises(OtherFormat, match=rf"checkpoint {path} has format 2, .* reads format 1\. Use the version"):
+            reading()
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_who_only_reads_changes_nothing(tmp_path, warnings):
+    saved(tmp_path, 9, 10, 20)
+    path = tmp_path / "step-0000000020.npz"
+    path.write_bytes(path.read_bytes()[:-1])
+    snapshot, damaged = newest(tmp_path)
+    assert (snapshot.step, damaged) == (10, [path])
+    assert steps_of(tmp_path) == [10, 20]
+    assert len(warnings) == 1
 
 
 def test_a_missing_file_is_no_damaged_one(tmp_path):
@@ -221,7 +247,7 @@ def test_a_damaged_one_does_not_count_as_one_of_the_last(tmp_path, warnings):
     (tmp_path / "step-0000000020.npz").write_bytes(b"")
     checkpoints = Checkpoints(tmp_path, 2)
     assert checkpoints.newest().step == 10
-    checkpoints.save(snapshot(15), None)
+    checkpoints.save(snapshot(15))
     checkpoints.wait()
     assert steps_of(tmp_path) == [10, 15]
 
@@ -264,6 +290,26 @@ def test_a_best_that_is_no_longer_the_best_goes(tmp_path):
     assert steps_of(tmp_path) == [5]
 
 
+def test_each_of_the_last_keeps_the_one_that_it_takes_for_the_best(tmp_path):
+    """Training may have to go back to it, when the last one turns out to be damaged or to diverge."""
+    saved(tmp_path, 2, 1, 2, 3, best_step=1)
+    saved(tmp_path, 2, 4, best_step=4)  # another process, which has to look what step 3 says
+    assert steps_of(tmp_path) == [1, 3, 4]
+    saved(tmp_path, 2, 5, best_step=4)
+    assert steps_of(tmp_path) == [4, 5]
+
+
+def test_a_best_that_is_not_a_number_is_none(tmp_path):
+    checkpoints = saved(tmp_path, 1, 1)
+    first = snapshot(2, best_step=2)
+    first.values["best"]["value"] = math.nan  # as earlier versions wrote it
+    checkpoints.save(first)
+    checkpoints.save(snapshot(3, best_step=None))
+    checkpoints.wait()
+    assert steps_of(tmp_path) == [3]
+    assert best_step(first.values) is None
+
+
 def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     left = tmp_path / ".step-0000000001.npz.abcd1234.tmp"
     left.write_bytes(b"half")
@@ -284,10 +330,10 @@ def test_saving_returns_before_the_file_is_written_and_the_next_save_waits(tmp_p
         seen.append((threading.current_thread().name, steps_of(tmp_path)))
 
     checkpoints = Checkpoints(tmp_path, 9, before)
-    checkpoints.save(snapshot(1), None)  # would hang if it waited
+    checkpoints.save(snapshot(1))  # would hang if it waited
     assert began.wait(60)
     assert steps_of(tmp_path) == []
-    second = threading.Thread(target=checkpoints.save, args=(snapshot(2), None))
+    second = threading.Thread(target=checkpoints.save, args=(snapshot(2),))
     second.start()
     second.join(0.1)
     assert second.is_alive()  # the first is still being written
@@ -308,7 +354,7 @@ def test_newest_waits_for_what_is_being_written(tmp_path):
         assert go_on.wait(60)
 
     checkpoints = Checkpoints(tmp_path, 2, before)
-    checkpoints.save(snapshot(1), None)
+    checkpoints.save(snapshot(1))
     assert began.wait(60)
     threading.Timer(0.05, go_on.set).start()
     assert checkpoints.newest().step == 1
@@ -330,13 +376,13 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, warnings, wrong):
     checkpoints = saved(tmp_path, 1, 1)
     broken = snapshot(2)
     broken.arrays["model/weights"][3] = wrong
-    checkpoints.save(broken, None)
+    checkpoints.save(broken)
     checkpoints.wait()
     assert steps_of(tmp_path) == [1]
     assert warnings == ["no checkpoint at step 2: some weights aren't finite."]
     assert checkpoints.error is None
     may_be = Snapshot({**snapshot(3).arrays, "callbacks/0/best": np.array([wrong])}, {"step": 3}, ("model/weights",))
-    checkpoints.save(may_be, None)
+    checkpoints.save(may_be)
     checkpoints.wait()
     assert steps_of(tmp_path) == [3]
 
@@ -346,14 +392,14 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path
     blocked.touch()  # root may write anywhere but below a file
     checkpoints = Checkpoints(blocked / "checkpoints", 2)
     for step in (1, 2, 3):
-        checkpoints.save(snapshot(step), None)
+        checkpoints.save(snapshot(step))
     checkpoints.wait()
     assert isinstance(checkpoints.error, NotADirectoryError)
     assert len(warnings) == 1
     assert f"the checkpoint at step 1 can't be written to {blocked / 'checkpoints'} (Not a directory)" in warnings[0]
     blocked.unlink()
     (blocked / "checkpoints").mkdir(parents=True)
-    checkpoints.save(snapshot(4), None)
+    checkpoints.save(snapshot(4))
     checkpoints.wait()
     assert checkpoints.error is None
     assert steps_of(blocked / "checkpoints") == [4]
@@ -362,7 +408,7 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path
 
 def test_a_state_that_can_not_be_written_is_a_defect_and_no_silence(tmp_path):
     checkpoints = Checkpoints(tmp_path, 1)
-    checkpoints.save(Snapshot({}, {"step": 1, "callbacks": object()}), None)
+    checkpoints.save(Snapshot({}, {"step": 1, "callbacks": object()}))
     with pytest.raises(TypeError, match="not JSON serializable"):
         checkpoints.wait()
     assert list(tmp_path.iterdir()) == []
@@ -394,7 +440,7 @@ def test_a_read_only_folder_keeps_what_it_has(read_only, warnings):
     folder, protected = read_only
     checkpoints = saved(folder, 1, 1)
     with protected():
-        checkpoints.save(snapshot(2), None)
+        checkpoints.save(snapshot(2))
         checkpoints.wait()
     assert isinstance(checkpoints.error, PermissionError)
     assert checkpoints.newest().step == 1
@@ -414,7 +460,7 @@ folder = Path(sys.argv[1])
 checkpoints = Checkpoints(folder, 1)
 
 def save(step, size=200_000):
-    checkpoints.save(Snapshot({"model/weights": np.full(size, step, np.float32)}, {"step": step}), None)
+    checkpoints.save(Snapshot({"model/weights": np.full(size, step, np.float32)}, {"step": step}))
     checkpoints.wait()
     return checkpoints.error
 

@@ -194,6 +194,20 @@ def test_nan_stop_names_the_batch_and_keeps_the_last_good_checkpoint(config, tmp
     np.testing.assert_array_equal(np.array(named, int), examples.indices(0, step))
 
 
+def test_a_run_of_another_version_is_refused_and_stays_as_it_was(config, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("kerasdl.training.checkpoints.FORMAT", 2)
+        first = run(config("trainer.epochs=1"))
+    (folder,) = folders(config().paths.output_dir)
+    files = {path.name: path.read_bytes() for path in folder.checkpoints.iterdir()}
+    assert files
+    with pytest.raises(ResumeError, match=r"has format 2, and this version of kerasdl reads format 1\."):
+        run(config("trainer.epochs=2", f"resume={first.resume_id}"))
+    assert {path.name: path.read_bytes() for path in folder.checkpoints.iterdir()} == files
+    (folder,) = folders(config().paths.output_dir)
+    assert (folder.record.status, folder.record.config["trainer"]["epochs"]) == ("FINISHED", 1)
+
+
 def test_other_data_is_refused(config, monkeypatch):
     first = run(config("trainer.epochs=1"))
     from kerasdl import record
