@@ -38,7 +38,8 @@ def test_many_panels_continue_in_a_further_row():
     history = {"loss": [1.0], **{f"metric_{number}": [0.5] for number in range(4)}}
     figure = learning_curves(history)
     assert len(figure.axes) == 5
-    assert figure.get_size_inches().tolist() == learning_curves({**history, "metric_4": [0.5]}).get_size_inches().tolist()
+    six = learning_curves({**history, "metric_4": [0.5]})
+    assert figure.get_size_inches().tolist() == six.get_size_inches().tolist()
     assert len({axes.get_subplotspec().rowspan.start for axes in figure.axes}) == 2
 
 
