@@ -206,6 +206,9 @@ def _tell(found: "Explanation", network: "Trained") -> None:
 
     for line in told(found):
         say(line)
+    if found.note:
+        empty = [row.name for row in found.rows if any(heat.is_empty and heat.note == found.note for heat in row.heats)]
+        say(f"Grad-CAM is empty for {', '.join(empty)}. {found.note}")
     if found.integrated is not None:
         gap = float(found.integrated.gaps.max())
         network.results.metrics({"explain/integrated_gradients_gap": gap})
