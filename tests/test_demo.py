@@ -93,11 +93,31 @@ def test_a_digit_drawn_in_a_browser_has_probabilities_and_a_heat_map(served, tmp
         assert sorted(line for line in lines[2:] if not line.endswith("%")) == list("0123456789")
         assert sum(int(line[:-1]) for line in lines if line.endswith("%")) == pytest.approx(100, abs=5)
         assert browser.find_elements(By.CSS_SELECTOR, "#seen img")
+        assert browser.find_element(By.ID, "note").text.startswith("Grad-CAM at ")
         loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
         assert loaded
         assert all(name.startswith((served, "data:", "blob:")) for name in loaded)
+        for width in (400, 740, 1200):
+            size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            browser.get(served)
+            wait.until(lambda d: "select the draw tool" not in d.find_element(By.ID, "drawing").text)
+            wait.until(lambda d: d.find_elements(By.CSS_SELECTOR, "#drawing canvas"))
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            for name in ("#drawing", "#drawing canvas", "#probabilities", "#seen", "#heat"):
+                box = browser.find_elements(By.CSS_SELECTOR, name)[-1].rect
+                around = browser.find_element(By.ID, "drawing").rect if "canvas" in name else {"x": 0, "width": width}
+                assert around["x"] <= box["x"], (width, name)
+                assert box["x"] + box["width"] <= around["x"] + around["width"], (width, name)
     finally:
         browser.quit()
+
+
+def test_a_heat_map_of_nothing_is_explained():
+    seen, empty = (demo._caption("Grad-CAM at conv2", "7", is_seen) for is_seen in (True, False))
+    assert seen == "Grad-CAM at conv2: the brighter, the more it counts for **7**."
+    assert empty.startswith("Grad-CAM at conv2 finds nothing that counts for **7**.")
+    assert "method=integrated_gradients,occlusion" in empty
 
 
 def test_it_says_what_the_network_is(served, trained_run):
