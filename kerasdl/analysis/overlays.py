@@ -140,8 +140,8 @@ def sheet(rows: Sequence[Explained], note: str = "") -> Figure:
             show_heat(panel(figure, margin + column * (width + _GAP), top, width, height), row.image, heat)
     for bar in bars:
         _draw_bar(figure, bar, max(8, min(margin, full_width - bars[-1].right - 8)), bottom)
-    for number, line in enumerate(notes, start=1):
-        write(figure, 8, bottom + number * LINE + 4, line, fontsize=_SMALL, color="0.35")
+    for number, words in enumerate(notes, start=1):
+        write(figure, 8, bottom + number * LINE + 4, words, fontsize=_SMALL, color="0.35")
     return figure
 
 
