@@ -1,4 +1,4 @@
-"""The surest mistakes: which are kept, and how they are shown."""
+"""The most confident mistakes: which are kept, and how they are shown."""
 
 import io
 
@@ -18,7 +18,7 @@ def batches(size, batch, shape=(8, 8, 1), seed=0):
 
 
 @pytest.mark.parametrize("batch", [1, 7, 200])
-def test_the_surest_mistakes_are_kept_however_the_split_is_cut(batch):
+def test_the_most_confident_mistakes_are_kept_however_the_split_is_cut(batch):
     search = MostConfidentMistakes(count=10)
     for columns in reversed(batches(200, batch)):
         search.look(*columns)

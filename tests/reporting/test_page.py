@@ -91,7 +91,9 @@ def test_every_picture_of_the_run_is_in_it(page, reported):
 def test_pictures_and_tables_can_be_read_aloud(parsed):
     assert all(image["alt"].strip() and int(image["width"]) > 0 for image in parsed.all("img"))
     charts = [image["alt"] for image in parsed.all("img") if image["src"].startswith("data:image/svg+xml")]
-    assert any(re.match(r"Line chart of the loss over epochs: train from \d.*validation from", alt) for alt in charts)
+    assert any(
+        re.match(r"Line chart of the loss over epochs: training from \d.*validation from", alt) for alt in charts
+    )
     assert all(header.get("scope") in ("col", "row", "rowgroup") for header in parsed.all("th"))
     ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -129,7 +131,7 @@ def test_it_says_what_the_run_is(parsed, reported):
         "evaluate/test/loss",
     ):
         assert text in parsed.text
-    order = ["Evaluation", "Robustness", "Explanations", "Export", "Predictions", "Other files", "Repeat and go on"]
+    order = ["Evaluation", "Robustness", "Explanations", "Export", "Predictions", "Other files", "Repeat and resume"]
     places = [parsed.texts.index(title) for title in order]
     assert places == sorted(places)
 
