@@ -1,10 +1,12 @@
 """A run's page: what is in it, and that it needs and does nothing else."""
 
 import base64
+import io
 import re
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
 from kerasdl import report
 from kerasdl.config.composition import place
@@ -191,3 +193,19 @@ def test_the_command_writes_the_page_and_keeps_it_with_the_run(page, reported, t
     assert capsys.readouterr().out == f"wrote {file.name}\n"
     assert file.read_text(encoding="utf-8") == page  # the same run gives the same page
     assert reported.found.artifacts.fetch("report/report.html", tmp_path).read_text(encoding="utf-8") == page
+
+
+def test_nothing_is_cut_off_and_long_pictures_are_readable(page, tmp_path, browser, resize):
+    from selenium.webdriver.common.by import By
+
+    content = io.BytesIO()
+    Image.new("L", (600, 2400)).save(content, format="PNG")
+    source = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    tall = f'<figure class="picture"><img id="tall" src="{source}" width="600" height="2400"></figure>'
+    (tmp_path / "page.html").write_text(page.replace("<main>", f"<main>{tall}"))
+    for width in (400, 800, 1200):
+        resize(width)
+        browser.get((tmp_path / "page.html").as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        room = browser.find_element(By.TAG_NAME, "main").rect["width"]
+        assert browser.find_element(By.ID, "tall").rect["width"] >= min(600, room)
