@@ -33,7 +33,7 @@ def panel(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
 def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
     """Writes a line of text in a row of `LINE` pixels that begins at `top`; `left`, or what `ha` says, is in pixels."""
     full_width, full_height = (figure.get_size_inches() * DPI).round()
-    defaults: dict[str, Any] = {"fontsize": FONT_SIZE, "va": "baseline"}
+    defaults: dict[str, Any] = {"fontsize": FONT_SIZE, "va": "baseline", "parse_math": False}
     figure.text(left / full_width, 1 - (top + 0.75 * LINE) / full_height, text, **(defaults | style))
 
 

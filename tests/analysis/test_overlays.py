@@ -138,6 +138,13 @@ def test_long_names_do_not_widen_the_sheet_without_end():
     assert any(text.get_text().endswith("…") for text in figure.texts)
 
 
+def test_a_dollar_sign_begins_no_formula():
+    image, heat = np.zeros((8, 8, 1), np.uint8), Heat("saliency", np.ones((8, 8)), False)
+    row = explained(image, heat, name="costs $5 or $6")
+    for figure in (overlay(row, heat), sheet([row])):
+        assert not any(text.get_parse_math() for text in figure.texts)
+
+
 def test_the_overlay_says_what_was_given():
     image = np.zeros((8, 8, 1), np.uint8)
     heat = Heat("integrated gradients", np.ones((8, 8)), True, note="sum 1.00")
