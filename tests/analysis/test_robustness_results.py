@@ -97,10 +97,16 @@ def test_tables_say_the_same(found):
     assert lines[-1] == "95 % intervals: at most ±9.6 points"
 
 
-def test_tables_fit_into_a_terminal_of_80_columns(found):
+def test_tables_of_four_budgets_fit_into_a_terminal_of_80_columns():
+    scores = [
+        AttackScore(attack, "linf", budget, steps, restarts, Score(870, 1000))
+        for attack, steps, restarts in (("fgsm", 1, 1), ("pgd", 20, 2))
+        for budget in (0.05, 0.1, 0.2, 0.3)
+    ]
     file = io.StringIO()
-    tables.show(found, Console(file=file, width=80))
+    tables.show(Robustness("net", Score(989, 1000), scores), Console(file=file, width=80))
     assert "…" not in file.getvalue()
+    assert file.getvalue().count("87.0 [84.8, 88.9]") == len(scores)
 
 
 def test_curves_begin_with_the_clean_accuracy_and_show_every_budget(found):
