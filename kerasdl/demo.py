@@ -25,6 +25,7 @@ KEYS = (
     Key("port", "port to listen on; 0: a free one", 7860, integer(0, 65535)),
 )
 _SIDE = 280  # pixels of canvas and pictures
+_COLUMN = _SIDE  # pixels; a page with room for less than two has one column
 # The canvas would otherwise ask to choose a tool first.
 _TAKE_THE_BRUSH = """() => {
   const take = () => {
@@ -76,45 +77,52 @@ def launch(demo: "gradio.Blocks", host: str, port: int) -> Any:
 
 
 def page(network: trained.Trained) -> "gradio.Blocks":
-    """Returns the page for a network: what to draw on, what the network sees, and what it makes of it."""
+    """Returns the page for a network: a place to draw, the network's input, its answer, and what that rests on."""
     _require_gradio()
     import gradio
 
     from kerasdl.channels import MODES
 
     look = _looking(network)
-    is_drawn = network.image_shape[-1] == 1
+    height, width, channels = network.image_shape
+    is_drawn = channels == 1
     with gradio.Blocks(title=f"kerasdl: {network.name}", analytics_enabled=False) as demo:
         gradio.Markdown(f"## {network.name}\n{_facts(network)}")
         with gradio.Row():
             source: gradio.components.Component
-            if is_drawn:
-                source = gradio.Sketchpad(
-                    label="draw here",
-                    type="pil",
-                    image_mode="RGBA",
-                    canvas_size=(_SIDE, _SIDE),
-                    brush=gradio.Brush(default_size=_SIDE // 14, colors=["#000000"], color_mode="fixed"),
-                    layers=False,
-                    sources=[],
-                    transforms=[],
-                    elem_id="drawing",
+            with gradio.Column(min_width=_COLUMN):
+                if is_drawn:
+                    source = gradio.Sketchpad(
+                        label="Draw here",
+                        type="pil",
+                        image_mode="RGBA",
+                        canvas_size=(_SIDE, _SIDE),
+                        brush=gradio.Brush(default_size=_SIDE // 14, colors=["#000000"], color_mode="fixed"),
+                        layers=False,
+                        sources=[],
+                        transforms=[],
+                        elem_id="drawing",
+                    )
+                else:
+                    mode: Any = MODES[channels]
+                    source = gradio.Image(label="A picture", type="pil", image_mode=mode, elem_id="drawing")
+            with gradio.Column(min_width=_COLUMN):
+                classes = min(10, len(network.class_names))
+                probabilities = gradio.Label(
+                    label="Most likely classes", num_top_classes=classes, elem_id="probabilities"
                 )
-            else:
-                mode: Any = MODES[network.image_shape[-1]]
-                source = gradio.Image(label="a picture", type="pil", image_mode=mode, elem_id="drawing")
-            probabilities = gradio.Label(
-                label="probabilities", num_top_classes=min(10, len(network.class_names)), elem_id="probabilities"
-            )
-            with gradio.Column():
-                seen, heat = (
-                    gradio.Image(label=label, height=_SIDE, elem_id=name, interactive=False, buttons=[])
-                    for label, name in (("what the network sees", "seen"), ("what speaks for the first", "heat"))
-                )
+        with gradio.Row():
+            with gradio.Column(min_width=_COLUMN):
+                gradio.Markdown(f"**What the network sees**, {width} x {height} pixels")
+                seen = _picture("what the network sees", "seen")
+            with gradio.Column(min_width=_COLUMN):
+                gradio.Markdown("**Evidence for this class**")
+                heat = _picture("evidence for the most likely class", "heat")
+                note = gradio.Markdown(elem_id="note")
         source.change(
             look,
             source,
-            [probabilities, seen, heat],
+            [probabilities, seen, heat, note],
             show_progress="hidden",
             trigger_mode="always_last",
             api_visibility="private",
@@ -124,40 +132,64 @@ def page(network: trained.Trained) -> "gradio.Blocks":
     return demo
 
 
-def _looking(network: trained.Trained) -> Callable[[Any], tuple[Any, Any, Any]]:
-    """Returns the function from what is drawn to probabilities, what the network sees, and the heat map on it."""
+def _picture(label: str, name: str) -> "gradio.Image":
+    import gradio
+
+    # A label of Gradio's own would cover the picture's upper left corner.
+    return gradio.Image(label=label, show_label=False, height=_SIDE, elem_id=name, interactive=False, buttons=[])
+
+
+def _looking(network: trained.Trained) -> Callable[[Any], tuple[Any, Any, Any, str]]:
+    """Returns the function from what is drawn to probabilities, the network's input, a heat map and its caption."""
     import numpy as np
 
     from kerasdl.images.decoding import pixels
     from kerasdl.images.drawing import centred
 
-    attribute = _attribution(network)
+    method, attribute = _attribution(network)
     network(np.zeros((1, *network.image_shape), np.uint8))  # compiled before somebody waits for it
 
-    def look(drawn: Any) -> tuple[Any, Any, Any]:
+    def look(drawn: Any) -> tuple[Any, Any, Any, str]:
         picture = drawn["composite"] if isinstance(drawn, dict) else drawn
         if picture is None:
-            return {}, None, None
+            return {}, None, None, ""
         is_drawn = isinstance(drawn, dict)
         image = (centred if is_drawn else pixels)(picture, network.image_shape)
         if is_drawn and not image.any():
-            return {}, None, None
+            return {}, None, None, ""
         probabilities = network(image[None])[0]
         named = {name: float(share) for name, share in zip(network.class_names, probabilities, strict=True)}
-        return named, _enlarged(image), _drawn_over(image, attribute(image, int(probabilities.argmax())))
+        best = int(probabilities.argmax())
+        map_ = attribute(image, best)
+        caption = _caption(method, network.class_names[best], bool(map_.any()))
+        return named, _enlarged(image), _drawn_over(image, map_), caption
 
     return look
 
 
-def _attribution(network: trained.Trained) -> "Callable[[np.ndarray, int], np.ndarray]":
-    """Returns Grad-CAM for one image, or saliency for a network without feature maps; each float32 (h, w) >= 0."""
+def _attribution(network: trained.Trained) -> "tuple[str, Callable[[np.ndarray, int], np.ndarray]]":
+    """Returns the method's name, and the method for one image: float32 (h, w) >= 0.
+
+    Grad-CAM, or saliency for a network without feature maps.
+    """
     import numpy as np
 
     from kerasdl.attribution import find_layers, gradcam, saliency
 
     layer = find_layers(network.model).gradcam
     attribute = gradcam(network.on_pixels([layer])) if layer else saliency(network.on_pixels())
-    return lambda image, label: attribute(image[None].astype(np.float32), np.array([label]))[0]
+    method = f"Grad-CAM at {layer}" if layer else "Saliency"
+    return method, lambda image, label: attribute(image[None].astype(np.float32), np.array([label]))[0]
+
+
+def _caption(method: str, name: str, is_seen: bool) -> str:
+    """Returns what the heat map says, in words; `is_seen` is whether there is anything on it."""
+    if is_seen:
+        return f"{method}: the brighter, the more it counts for **{name}**."
+    return (
+        f"{method} finds nothing that counts for **{name}**. `python -m kerasdl.explain` can look in other ways: "
+        "`method=integrated_gradients,occlusion` or another `layer=`."
+    )
 
 
 def _drawn_over(image: "np.ndarray", heat: "np.ndarray") -> "np.ndarray":
@@ -169,7 +201,7 @@ def _drawn_over(image: "np.ndarray", heat: "np.ndarray") -> "np.ndarray":
     from kerasdl.analysis.panels import canvas, panel
 
     figure = canvas(_SIDE, _SIDE)
-    show_heat(panel(figure, 0, 0, _SIDE, _SIDE), image, Heat("", heat, signed=False))
+    show_heat(panel(figure, 0, 0, _SIDE, _SIDE), image, Heat("", heat, signed=False, if_empty="nothing positive"))
     drawing = FigureCanvasAgg(figure)
     drawing.draw()
     return np.asarray(drawing.buffer_rgba())

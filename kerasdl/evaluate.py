@@ -145,7 +145,7 @@ def _show(split: "Split", evaluation: "Evaluation", differences: Mapping[str, fl
         first = mistakes.found[0]
         predicted, true = (evaluation.class_names[label] for label in (first.predicted, first.label))
         sure = f"{_per_cent(first.confidence)} sure of {predicted} where it is {true} (example {first.index})"
-        row("mistakes", f"{mistakes.total:,}; the surest: {sure}")
+        row("mistakes", f"{mistakes.total:,}; the most confident: {sure}")
     else:
         row("mistakes", "none, so there is no sheet of them")
     if len(evaluation.scores) <= _MOST_CLASSES_IN_TABLE:
@@ -240,7 +240,7 @@ def _per_cent(share: float) -> str:
 
 main = command(
     "evaluate",
-    "Measures a trained network on a split: metrics, classes, calibration, and the mistakes it is surest of.",
+    "Measures a trained network on a split: metrics, classes, calibration, and the most confident mistakes.",
     "python -m kerasdl.evaluate run=last split=test,validation",
     KEYS,
     run,

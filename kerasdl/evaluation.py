@@ -69,7 +69,7 @@ class Evaluation:
     Attributes:
         results: the task's own metrics, `loss` among them: those that training logs at its end.
         examples: what it says of each example.
-        mistakes: its surest mistakes.
+        mistakes: its most confident mistakes.
         class_names: one name a class.
     """
 

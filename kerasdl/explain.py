@@ -210,6 +210,9 @@ def _tell(found: "Explanation") -> None:
 
     for line in told(found):
         say(line)
+    if found.note:
+        empty = [row.name for row in found.rows if any(heat.is_empty and heat.note == found.note for heat in row.heats)]
+        say(f"Grad-CAM is empty for {', '.join(empty)}. {found.note}")
     if found.integrated is not None:
         gap = float(found.integrated.gaps.max())
         if gap > ENOUGH:

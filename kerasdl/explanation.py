@@ -26,6 +26,8 @@ TITLES = {
     "occlusion": "occlusion",
 }
 SIGNED = ("integrated_gradients", "occlusion")
+# Written on a picture whose map is zero everywhere; Grad-CAM cuts off what is negative.
+EMPTY = {"gradcam": "nothing positive"}
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,12 @@ class Explanation:
     Attributes:
         rows: one a picture, with a heat map for each of the plan's attribution methods, in their order.
         integrated: what integrated gradients found, if it is one of them.
+        note: where to look instead of empty Grad-CAM maps, "" if none is empty.
     """
 
     rows: tuple[Explained, ...]
     integrated: Integrated | None
+    note: str = ""
 
 
 def counted(pictures: int) -> str:
@@ -93,7 +97,7 @@ def explain(
         pictures: what to explain.
         target: the class to explain; None explains each picture's predicted class.
         settings: how.
-        note: is told in a line when a method is done.
+        note: receives a line when a method is done.
 
     Raises:
         UserError: the network can't be differentiated where that is needed.
@@ -102,23 +106,30 @@ def explain(
     settings = settings or Settings()
     probabilities = network(pictures.pixels)
     classes = probabilities.argmax(axis=1) if target is None else np.full(len(probabilities), target)
-    columns, integrated = [], None
+    columns, integrated, instead = [], None, ""
     for method in plan.maps:
         stopwatch = Stopwatch()
         if method == "integrated_gradients":
             integrated = _integrated(network, pictures, classes, settings)
             maps, notes = integrated.maps, integrated.described()
         else:
-            maps, notes = _maps(network, method, plan, pictures, classes, settings), [""] * len(classes)
+            maps = _maps(network, method, plan, pictures, classes, settings)
+            notes = [""] * len(classes)
+        if method == "gradcam" and not maps.any(axis=(1, 2)).all():
+            instead = _instead(network, plan)
+            notes = ["" if map_.any() else instead for map_ in maps]
         title = TITLES[method].format(layer=plan.gradcam)
         note(f"{title}, {counted(len(classes))}, {duration(stopwatch.seconds())}")
-        columns.append([Heat(title, map_, method in SIGNED, note) for map_, note in zip(maps, notes, strict=True)])
+        said = EMPTY.get(method, "zero everywhere")
+        columns.append(
+            [Heat(title, map_, method in SIGNED, line, said) for map_, line in zip(maps, notes, strict=True)]
+        )
     rows = []
     for number, name in enumerate(pictures.names):
         lines, wrong = _known(network, pictures, number, probabilities[number], target)
         heats = tuple(column[number] for column in columns)
         rows.append(Explained(name, pictures.pixels[number], lines, wrong, heats))
-    return Explanation(tuple(rows), integrated)
+    return Explanation(tuple(rows), integrated, instead)
 
 
 def figures(network: Trained, plan: Plan, explanation: Explanation) -> Iterator[tuple[str, Figure]]:
@@ -129,7 +140,7 @@ def figures(network: Trained, plan: Plan, explanation: Explanation) -> Iterator[
     """
     rows = explanation.rows
     if plan.maps:
-        yield "sheet.png", overlays.sheet(rows)
+        yield "sheet.png", overlays.sheet(rows, explanation.note)
     for number, method in enumerate(plan.maps):
         for explained in rows:
             yield f"{method}/{explained.name}.png", overlays.overlay(explained, explained.heats[number])
@@ -160,6 +171,18 @@ def _maps(
     baselines = attribution.baseline_images(pictures.pixels, settings.baseline)
     attribute = attribution.occlusion(network.on_pixels(), settings.window, settings.stride)
     return attribute(pictures.pixels, classes, baselines)
+
+
+def _instead(network: Trained, plan: Plan) -> str:
+    """Returns in words what an empty Grad-CAM map means, and where to look instead."""
+    places = [TITLES[method] for method in ("integrated_gradients", "occlusion")]
+    first = attribution.find_layers(network.model).convolutions[:1]
+    if first and first[0] != plan.gradcam:
+        places.append(f"an earlier layer (layer={first[0]})")
+    return (
+        f"Nothing positive: at {plan.gradcam} no part of the image raises the class's logit, and Grad-CAM leaves out "
+        f"what lowers it. Look at {', '.join(places[:-1])} or {places[-1]} instead."
+    )
 
 
 def _integrated(network: Trained, pictures: Pictures, classes: np.ndarray, settings: Settings) -> Integrated:

@@ -14,6 +14,7 @@ from kerasdl import cli
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
 
 _MOST_IMAGES = 64
 _COLUMNS = 8
@@ -62,21 +63,33 @@ def run(config: DictConfig) -> None:
     print(preview(config, Path(config.paths.output_dir).expanduser().absolute() / f"preview-{name}.png"))
 
 
-def _write_sheet(images: "np.ndarray", names: list[str], path: Path) -> None:
+def _sheet(images: "np.ndarray", names: list[str]) -> "Figure":
+    """Draws images, float (n, h, w, channels) in 0..255, in rows of eight with a name under each."""
     from matplotlib.figure import Figure
 
+    from kerasdl.analysis.panels import fitted
     from kerasdl.channels import opaque
-    from kerasdl.files import written_whole
 
     columns = min(_COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)
-    figure = Figure(figsize=(1.2 * columns, 1.4 * rows), layout="constrained")
+    height = 1.2 * min(images.shape[1] / images.shape[2], 1.5)  # inches; what is taller gets narrower
+    figure = Figure(figsize=(1.2 * columns, (height + 0.2) * rows), layout="constrained")
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")
     pixels = images.round().astype("uint8")
     for axes, image, name in zip(figure.axes, pixels, names, strict=False):
         axes.imshow(opaque(image))
-        axes.set_title(name, y=-0.22, fontsize=8)
+        axes.annotate(
+            fitted(name, 110, 8), (0.5, 0), (0, -2), xycoords="axes fraction", textcoords="offset points",
+            ha="center", va="top", fontsize=8, parse_math=False,
+        )  # fmt: skip
+    return figure
+
+
+def _write_sheet(images: "np.ndarray", names: list[str], path: Path) -> None:
+    from kerasdl.files import written_whole
+
+    figure = _sheet(images, names)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as file:
         figure.savefig(file, format="png", dpi=120)

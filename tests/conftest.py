@@ -4,6 +4,7 @@ Nothing here needs a network, and nothing is written outside pytest's temporary 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,37 @@ def trained_run(folders):
     output_dir = folders / "trained" / "mlruns"
     result = run(compose([*FAST, f"paths.output_dir={output_dir}", "tracking.system_metrics=false"]))
     return TrainedRun(result.run_id, output_dir)
+
+
+@pytest.fixture
+def browser(tmp_path, monkeypatch):
+    """A real browser without windows, where there is one; `resize` sets the width of its pages."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (binary and driver):
+        pytest.skip("needs chromium and chromedriver")
+    from selenium import webdriver
+
+    monkeypatch.setenv("SE_OFFLINE", "true")
+    monkeypatch.setenv("SE_AVOID_STATS", "true")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    profile = f"user-data-dir={tmp_path / 'browser'}"
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars", profile):
+        options.add_argument(f"--{flag}")
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def resize(browser):
+    """Gives the browser's pages a width in pixels."""
+
+    def call(width):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    return call
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The demo: a digit drawn in a real browser, where there is one; what the drawing becomes."""
 
-import shutil
 import urllib.request
 
 import numpy as np
@@ -61,43 +60,55 @@ def served(trained_run, tmp_path_factory):
     patch.undo()
 
 
-def test_a_digit_drawn_in_a_browser_has_probabilities_and_a_heat_map(served, tmp_path, monkeypatch):
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (binary and driver):
-        pytest.skip("needs chromium and chromedriver")
-    from selenium import webdriver
+def test_a_digit_drawn_in_a_browser_has_probabilities_and_a_heat_map(served, browser):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
-    monkeypatch.setenv("SE_OFFLINE", "true")
-    monkeypatch.setenv("SE_AVOID_STATS", "true")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", f"user-data-dir={tmp_path}"):
-        options.add_argument(f"--{flag}")
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
+    browser.get(served)
+    wait = WebDriverWait(browser, 60)
+    wait.until(lambda d: d.find_elements(By.CSS_SELECTOR, "#drawing canvas"))
+    # The page has taken the brush by itself: nothing else is asked of who draws.
+    wait.until(lambda d: "select the draw tool" not in d.find_element(By.ID, "drawing").text)
+    canvas = browser.find_elements(By.CSS_SELECTOR, "#drawing canvas")[-1]
+    stroke = ActionChains(browser, duration=20).move_to_element_with_offset(canvas, 0, -60).click_and_hold()
+    for _ in range(8):
+        stroke.move_by_offset(0, 15)
+    stroke.release().perform()
+    wait.until(lambda d: d.find_elements(By.CSS_SELECTOR, "#heat img"))
+    lines = browser.find_element(By.ID, "probabilities").text.split("\n")
+    assert sorted(line for line in lines[2:] if not line.endswith("%")) == list("0123456789")
+    assert sum(int(line[:-1]) for line in lines if line.endswith("%")) == pytest.approx(100, abs=5)
+    assert browser.find_elements(By.CSS_SELECTOR, "#seen img")
+    assert browser.find_element(By.ID, "note").text.startswith("Grad-CAM at ")
+    loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert loaded
+    assert all(name.startswith((served, "data:", "blob:")) for name in loaded)
+
+
+def test_the_drawing_area_is_whole_at_any_width(served, browser, resize):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    wait = WebDriverWait(browser, 60)
+    for width in (400, 740, 1200):
+        resize(width)
         browser.get(served)
-        wait = WebDriverWait(browser, 60)
-        wait.until(lambda d: d.find_elements(By.CSS_SELECTOR, "#drawing canvas"))
-        # The page has taken the brush by itself: nothing else is asked of who draws.
         wait.until(lambda d: "select the draw tool" not in d.find_element(By.ID, "drawing").text)
-        canvas = browser.find_elements(By.CSS_SELECTOR, "#drawing canvas")[-1]
-        stroke = ActionChains(browser, duration=20).move_to_element_with_offset(canvas, 0, -60).click_and_hold()
-        for _ in range(8):
-            stroke.move_by_offset(0, 15)
-        stroke.release().perform()
-        wait.until(lambda d: d.find_elements(By.CSS_SELECTOR, "#heat img"))
-        lines = browser.find_element(By.ID, "probabilities").text.split("\n")
-        assert sorted(line for line in lines[2:] if not line.endswith("%")) == list("0123456789")
-        assert sum(int(line[:-1]) for line in lines if line.endswith("%")) == pytest.approx(100, abs=5)
-        assert browser.find_elements(By.CSS_SELECTOR, "#seen img")
-        loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
-        assert loaded
-        assert all(name.startswith((served, "data:", "blob:")) for name in loaded)
-    finally:
-        browser.quit()
+        wait.until(lambda d: d.find_elements(By.CSS_SELECTOR, "#drawing canvas"))
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        for name in ("#drawing", "#drawing canvas", "#probabilities", "#seen", "#heat"):
+            box = browser.find_elements(By.CSS_SELECTOR, name)[-1].rect
+            around = browser.find_element(By.ID, "drawing").rect if "canvas" in name else {"x": 0, "width": width}
+            assert around["x"] <= box["x"], (width, name)
+            assert box["x"] + box["width"] <= around["x"] + around["width"], (width, name)
+
+
+def test_a_heat_map_of_nothing_is_explained():
+    seen, empty = (demo._caption("Grad-CAM at conv2", "7", is_seen) for is_seen in (True, False))
+    assert seen == "Grad-CAM at conv2: the brighter, the more it counts for **7**."
+    assert empty.startswith("Grad-CAM at conv2 finds nothing that counts for **7**.")
+    assert "method=integrated_gradients,occlusion" in empty
 
 
 def test_it_says_what_the_network_is(served, trained_run):

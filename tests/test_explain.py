@@ -101,6 +101,24 @@ def test_pictures_of_any_kind_are_explained_broken_ones_told_and_nothing_is_kept
     assert kept(trained_run).artifacts.list() == before
 
 
+def test_an_empty_gradcam_map_says_where_to_look_instead(explain, network, tmp_path, capsys):
+    from kerasdl.attribution import find_layers, gradcam
+
+    pixels, _ = trained.examples(network.data().test, 20)
+    attribute = gradcam(network.on_pixels([find_layers(network.model).gradcam]))
+    maps = [attribute(pixels, np.full(len(pixels), number)) for number in range(10)]
+    target, index = next((t, i) for t, of_class in enumerate(maps) for i, map_ in enumerate(of_class) if not map_.any())
+    full = next(i for i, map_ in enumerate(maps[target]) if map_.any())
+    np.save(tmp_path / "two.npy", pixels[[index, full], ..., 0])
+    output = tmp_path / "out"
+    what = [f"input={tmp_path}/two.npy", "method=gradcam", f"target={target}", "log=false", f"output={output}"]
+    assert explain(*what) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "is empty for" in line]
+    assert len(said) == 1
+    assert said[0].startswith("Grad-CAM is empty for two_0. Nothing positive: at conv2 no part of the image")
+    assert said[0].endswith("Look at integrated gradients, occlusion or an earlier layer (layer=conv1) instead.")
+
+
 def test_no_more_pictures_than_the_limit(explain, pictures, tmp_path, capsys):
     np.save(tmp_path / "many.npy", np.zeros((5, 8, 8), np.uint8))
     output = tmp_path / "out"

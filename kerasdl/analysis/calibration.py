@@ -9,9 +9,10 @@ from functools import cached_property
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 BINS = 15  # as Guo et al. (2017) have them
-_ACCURACY_COLOR, _GAP_COLOR, _TEXT_COLOR = "#3b6ea8", "#d1702f", "0.25"
+_ACCURACY_COLOR, _GAP_COLOR, _TEXT_COLOR = "#a9c4e2", "#b3541e", "0.25"
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def reliability_diagram(found: Calibration) -> Figure:
     )  # fmt: skip
     above.plot([0, 1], [0, 1], color=_TEXT_COLOR, linestyle="--", linewidth=1, label="perfectly calibrated")
     above.set_title(
-        f"calibration: ECE {100 * found.expected_error:.2f} %, MCE {100 * found.maximum_error:.1f} %",
-        loc="left", fontsize=11,
+        f"gap {100 * found.expected_error:.2f} % on average (ECE), {100 * found.maximum_error:.1f} % at most (MCE)",
+        loc="left", fontsize=10,
     )  # fmt: skip
     above.set_ylabel("accuracy")
     above.set_ylim(0, 1)
@@ -131,12 +132,14 @@ def reliability_diagram(found: Calibration) -> Figure:
 
     below.bar(middles, found.counts[used], color="0.75", edgecolor="white", **bars)
     below.set_yscale("log")
-    below.set_ylim(0.5, 3 * found.counts.max())
+    below.set_ylim(0.5, 3 * max(10, found.counts.max()))
+    below.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    below.yaxis.set_minor_formatter(NullFormatter())
     for value, name, style in ((found.mean_accuracy, "accuracy", "-"), (found.mean_confidence, "confidence", ":")):
         below.axvline(
             value, color=_TEXT_COLOR, linestyle=style, linewidth=1.2, label=f"mean {name} {100 * value:.2f} %"
         )
-    below.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.96), ncols=2, frameon=False, fontsize=9)
+    below.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.96), ncols=2, frameon=False, fontsize=8.5)
     below.set_ylabel("examples")
     below.set_xlabel("confidence: probability of the predicted class")
     below.set_xlim(0, 1)

@@ -1,4 +1,4 @@
-"""The mistakes that a network is surest of, as a contact sheet: they show wrong labels, bad images and look-alikes.
+"""The most confident mistakes of a network, as a contact sheet: they show wrong labels, bad images and look-alikes.
 
 The search keeps only the images that it may show, so that a split of any size passes by in constant memory.
 """
@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from kerasdl.channels import opaque
 
 COUNT = 36
 _COLUMNS = 6
-_INCHES = 1.25  # side of an image
+# In inches: an image's width, what is between two, the two lines above each, the title.
+_SIDE, _GAP, _LABELS, _TITLE = 1.28, 0.1, 0.34, 0.4
+_TALLEST = 1.5  # times the width; what is taller gets narrower
 _LONGEST_NAME = 12  # characters that fit over an image, beside the probability
 _WRONG_COLOR, _TRUE_COLOR = "#b2341f", "0.3"
 
@@ -40,13 +42,13 @@ class Mistake:
 
 
 class MostConfidentMistakes:
-    """The surest mistakes of the batches that were shown.
+    """The most confident mistakes of the batches that were shown.
 
     Args:
         count: how many are kept, >= 1.
 
     Attributes:
-        found: those kept, the surest first; of equally sure ones the lower index.
+        found: those kept, the most confident first; of equally confident ones the lower index.
         total: how many mistakes there were in all.
     """
 
@@ -88,34 +90,40 @@ def contact_sheet(mistakes: Sequence[Mistake], total: int, class_names: Sequence
     """
     if not mistakes:
         raise ValueError("mistakes must hold at least one. Received none.")
-    rows = math.ceil(len(mistakes) / _COLUMNS)
-    padding = ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.07)  # inches
-    figure = Figure(figsize=((_INCHES + 0.15) * _COLUMNS, (_INCHES + 0.5) * rows + 0.5), dpi=120, layout=padding)
-    what = "the only mistake" if total == 1 else f"the surest of {total:,} mistakes"
-    figure.suptitle(f"{what}: predicted class and its probability, true class", x=0.01, ha="left", fontsize=11)
-    cells = figure.subplots(rows, _COLUMNS, squeeze=False).flat
-    for axes in cells[len(mistakes) :]:
-        axes.axis("off")
-    for axes, each in zip(cells, mistakes, strict=False):
+    height, width = mistakes[0].image.shape[:2]
+    tall = _SIDE * min(height / width, _TALLEST)
+    rows, cell = math.ceil(len(mistakes) / _COLUMNS), tall + _LABELS + _GAP
+    size = _COLUMNS * (_SIDE + _GAP) + _GAP, rows * cell + _TITLE  # inches
+    figure = Figure(figsize=size, dpi=120)
+    what = "the only mistake" if total == 1 else f"the most confident of {total:,} mistakes"
+    figure.suptitle(
+        f"{what}: predicted class and its probability, true class below",
+        x=_GAP / size[0], y=1 - 0.1 / size[1], ha="left", va="top", fontsize=11,
+    )  # fmt: skip
+    for place, each in enumerate(mistakes):
+        left, top = _GAP + place % _COLUMNS * (_SIDE + _GAP), _TITLE + place // _COLUMNS * cell + _LABELS
+        axes = figure.add_axes((left / size[0], 1 - (top + tall) / size[1], _SIDE / size[0], tall / size[1]))
+        axes.set_anchor("NW")
         _draw(axes, each, class_names)
     return figure
 
 
-def _draw(axes, mistake: Mistake, class_names: Sequence[str]) -> None:
+def _draw(axes: Axes, mistake: Mistake, class_names: Sequence[str]) -> None:
     # Small images show their pixels; large ones are made smaller without moire.
-    interpolation = "nearest" if max(mistake.image.shape[:2]) <= _INCHES * 120 else "antialiased"
+    interpolation = "nearest" if max(mistake.image.shape[:2]) <= _SIDE * 120 else "antialiased"
     axes.imshow(opaque(mistake.image), interpolation=interpolation)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("0.8")
     lines = (
-        (f"{_short(class_names[mistake.predicted])}  {100 * mistake.confidence:.1f} %", 1.16, _WRONG_COLOR),
-        (f"true {_short(class_names[mistake.label])}", 1.02, _TRUE_COLOR),
+        (f"{_short(class_names[mistake.predicted])}  {100 * mistake.confidence:.1f} %", 13, _WRONG_COLOR),
+        (f"true {_short(class_names[mistake.label])}", 2, _TRUE_COLOR),
     )
     for text, height, color in lines:
-        axes.text(
-            0, height, text, transform=axes.transAxes, ha="left", va="bottom", fontsize=9, color=color, parse_math=False
-        )
+        axes.annotate(
+            text, (0, 1), (0, height), xycoords="axes fraction", textcoords="offset points",
+            fontsize=8, color=color, parse_math=False,
+        )  # fmt: skip
 
 
 def _short(name: str) -> str:

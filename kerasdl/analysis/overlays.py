@@ -14,7 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 
-from kerasdl.analysis.panels import CHARACTER, LINE, canvas, enlargement, fitted, panel, show_image, write
+from kerasdl.analysis.panels import CHARACTER, LINE, canvas, enlargement, fitted, panel, show_image, wrapped, write
 from kerasdl.channels import opaque
 
 POSITIVE_COLORS: str | Colormap = "inferno"
@@ -23,7 +23,8 @@ SIGNED_COLORS = LinearSegmentedColormap.from_list("signed", [AGAINST, "white", F
 WRONG = "#b3261e"
 # Colours end at this percentile of a map's strength: single pixels would leave the rest of a large image pale.
 STRONGEST = 99.5
-_SHEET_CELL, _OVERLAY_CELL, _GAP = 140, 280, 8
+_SHEET_CELL, _OVERLAY_CELL, _GAP, _BAR = 140, 280, 8, 90  # pixels
+_SMALL = 8.0  # points
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,20 @@ class Heat:
         title: the method: `Grad-CAM at conv2`.
         values: float (h, w), as large as the image.
         signed: whether values below 0 speak against the class; else they are all >= 0.
-        note: a line on what the numbers say, for the larger picture.
+        note: what the numbers say, for the larger picture.
+        if_empty: what is written on the image if the map is zero everywhere, in a few words.
     """
 
     title: str
     values: np.ndarray
     signed: bool
     note: str = ""
+    if_empty: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the map is zero everywhere, so that nothing of it is seen."""
+        return not self.values.any()
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,13 @@ def overlay(explained: Explained, heat: Heat) -> Figure:
         heat: one of its maps.
 
     Returns:
-        A figure of two panels.
+        A figure of two panels; without a scale if the map is empty.
     """
     height, width = (side * enlargement(explained.image.shape, _OVERLAY_CELL) for side in explained.image.shape[:2])
-    head, foot = 3 * LINE + 10, (LINE + 8 if heat.note else 8)
-    figure = canvas(2 * width + _GAP + 100, head + height + foot)
     whole = 2 * width + _GAP + 80
+    notes = wrapped(heat.note, whole, _SMALL)
+    head, foot = 3 * LINE + 10, 8 + LINE * len(notes)
+    figure = canvas(whole + 20, head + height + foot)
     write(figure, 8, 8, fitted(explained.name, whole), fontweight="bold")
     write(figure, 8, 8 + LINE, fitted(", ".join(explained.lines), whole), color=WRONG if explained.wrong else "black")
     right = 8 + width + _GAP
@@ -84,19 +93,21 @@ def overlay(explained: Explained, heat: Heat) -> Figure:
     show_image(panel(figure, 8, head, width, height), explained.image)
     axes = panel(figure, right, head, width, height)
     scale = show_heat(axes, explained.image, heat)
-    bar = panel(figure, right + width + 10, head, 12, height)
-    bar.axis("on")
-    figure.colorbar(scale, cax=bar).ax.tick_params(labelsize=7, length=2)
-    if heat.note:
-        write(figure, 8, head + height + 6, fitted(heat.note, whole), fontsize=8, color="0.35")
+    if not heat.is_empty:
+        bar = panel(figure, right + width + 10, head, 12, height)
+        bar.axis("on")
+        figure.colorbar(scale, cax=bar).ax.tick_params(labelsize=7, length=2)
+    for number, line in enumerate(notes):
+        write(figure, 8, head + height + 6 + number * LINE, line, fontsize=_SMALL, color="0.35")
     return figure
 
 
-def sheet(rows: Sequence[Explained]) -> Figure:
+def sheet(rows: Sequence[Explained], note: str = "") -> Figure:
     """Draws a table of pictures: a row for each image, a column for the image itself and for each method.
 
     Args:
         rows: at least one; all images of one shape, with the same methods in the same order.
+        note: what else a reader must know, below the pictures.
 
     Returns:
         A figure with the colours' meaning at its foot.
@@ -108,8 +119,12 @@ def sheet(rows: Sequence[Explained]) -> Figure:
     names = ("image", *(heat.title for heat in rows[0].heats))
     titles = [textwrap.wrap(name, max(8, int(width / CHARACTER)))[:2] for name in names]
     title_lines = max(map(len, titles))
-    head, foot = title_lines * LINE + 10, LINE + 8
-    figure = canvas(margin + columns * (width + _GAP), head + len(rows) * (height + _GAP) + foot)
+    bars = _bars(rows[0].heats)
+    full_width = max(margin + columns * (width + _GAP), 16 + bars[-1].right)
+    notes = wrapped(note, full_width - 16, _SMALL)
+    head, foot = title_lines * LINE + 10, LINE * (1 + len(notes)) + 12
+    bottom = head + len(rows) * (height + _GAP)
+    figure = canvas(full_width, bottom + foot)
     for column, parts in enumerate(titles):
         left = margin + column * (width + _GAP) + width / 2
         for line, part in enumerate(parts, start=title_lines - len(parts)):
@@ -124,12 +139,15 @@ def sheet(rows: Sequence[Explained]) -> Figure:
         show_image(panel(figure, margin, top, width, height), row.image)
         for column, heat in enumerate(row.heats, start=1):
             show_heat(panel(figure, margin + column * (width + _GAP), top, width, height), row.image, heat)
-    _legend(figure, rows[0].heats, margin, head + len(rows) * (height + _GAP))
+    for bar in bars:
+        _draw_bar(figure, bar, max(8, min(margin, full_width - bars[-1].right - 8)), bottom)
+    for number, words in enumerate(notes, start=1):
+        write(figure, 8, bottom + number * LINE + 4, words, fontsize=_SMALL, color="0.35")
     return figure
 
 
 def show_heat(axes: Axes, image: np.ndarray, heat: Heat) -> ScalarMappable:
-    """Draws `heat` on the grey image and returns its colours' scale.
+    """Draws `heat` on the grey image, or what it says if it is empty, and returns its colours' scale.
 
     Args:
         axes: of the image's proportions.
@@ -154,18 +172,41 @@ def show_heat(axes: Axes, image: np.ndarray, heat: Heat) -> ScalarMappable:
     else:  # the strongest places stay transparent enough to see what is there
         painted, opacity = colors.to_rgba(heat.values)[..., :3], 0.75 * np.sqrt(opacity)
     axes.imshow(np.dstack([painted, opacity]), interpolation="nearest", aspect="auto")
+    if heat.is_empty and heat.if_empty:
+        axes.text(
+            0.5, 0.05, heat.if_empty, transform=axes.transAxes, ha="center", va="bottom", fontsize=_SMALL,
+            color="white", bbox={"facecolor": "black", "alpha": 0.7, "edgecolor": "0.6", "linewidth": 0.5},
+        )  # fmt: skip
     return colors
 
 
-def _legend(figure: Figure, heats: Sequence[Heat], left: int, top: int) -> None:
-    """Draws a bar for each kind of map that there is, with words at its ends."""
+@dataclass(frozen=True)
+class _Bar:
+    """A bar of colours with words at its ends; places in pixels from the legend's left end."""
+
+    signed: bool
+    low: str
+    high: str
+    left: int
+    right: int
+
+
+def _bars(heats: Sequence[Heat]) -> list[_Bar]:
+    """Returns a bar for each kind of map that there is, from left to right."""
+    bars: list[_Bar] = []
     for signed in sorted({heat.signed for heat in heats}):
-        low, high = ("against the class", "for it") if signed else ("weak", "strong")
-        bar = left + int(CHARACTER * len(low)) + 12
-        write(figure, bar - 8, top, low, fontsize=8, ha="right")
-        panel(figure, bar, top + 4, 90, 10).imshow(np.linspace(0, 1, 90)[None], cmap=_colors(signed), aspect="auto")
-        write(figure, bar + 98, top, high, fontsize=8)
-        left = bar + 98 + int(CHARACTER * len(high)) + 30
+        low, high = ("against the class", "for the class") if signed else ("weak", "strong")
+        start = bars[-1].right + 24 if bars else 0
+        left = start + int(CHARACTER * len(low)) + 8
+        bars.append(_Bar(signed, low, high, left, left + _BAR + 8 + int(CHARACTER * len(high))))
+    return bars
+
+
+def _draw_bar(figure: Figure, bar: _Bar, left: int, top: int) -> None:
+    colors = np.linspace(0, 1, _BAR)[None]
+    write(figure, left + bar.left - 8, top, bar.low, fontsize=_SMALL, ha="right")
+    panel(figure, left + bar.left, top + 4, _BAR, 10).imshow(colors, cmap=_colors(bar.signed), aspect="auto")
+    write(figure, left + bar.left + _BAR + 8, top, bar.high, fontsize=_SMALL)
 
 
 def _colors(signed: bool) -> str | Colormap:

@@ -3,6 +3,7 @@
 Matplotlib's own layouts place axes anywhere, and an image of 28 pixels on 172.3 gets columns of unequal width.
 """
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def panel(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
 def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
     """Writes a line of text in a row of `LINE` pixels that begins at `top`; `left`, or what `ha` says, is in pixels."""
     full_width, full_height = (figure.get_size_inches() * DPI).round()
-    defaults: dict[str, Any] = {"fontsize": FONT_SIZE, "va": "baseline"}
+    defaults: dict[str, Any] = {"fontsize": FONT_SIZE, "va": "baseline", "parse_math": False}
     figure.text(left / full_width, 1 - (top + 0.75 * LINE) / full_height, text, **(defaults | style))
 
 
@@ -74,7 +75,16 @@ def mosaic(pictures: np.ndarray, columns: int, scale: int, gap: int) -> np.ndarr
     return found
 
 
+def wrapped(text: str, width: float, font_size: float = FONT_SIZE) -> list[str]:
+    """Returns the text in lines that fit into so many pixels; none of no text."""
+    return textwrap.wrap(text, _characters(width, font_size))
+
+
 def fitted(text: str, width: float, font_size: float = FONT_SIZE) -> str:
     """Returns the text, or its beginning and an ellipsis where it is too long for so many pixels."""
-    most = max(4, int(width / (CHARACTER * font_size / FONT_SIZE)))
+    most = _characters(width, font_size)
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _characters(width: float, font_size: float) -> int:
+    return max(4, int(width / (CHARACTER * font_size / FONT_SIZE)))

@@ -13,13 +13,14 @@ from matplotlib.ticker import MaxNLocator
 
 from kerasdl.analysis.panels import LINE, canvas, enlargement, fitted, panel, show_image, write
 from kerasdl.analysis.robustness import LABELS, AttackScore, CorruptionScore, Robustness
-from kerasdl.analysis.robustness_tables import widest
+from kerasdl.analysis.robustness_tables import described, widest
 from kerasdl.channels import opaque
 
 if TYPE_CHECKING:
     from kerasdl.analysis.stress import Examples, Treated
 
 ATTACK_COLORS = {"fgsm": "#3b6ea8", "pgd": "#d1702f"}
+BUDGETS = {"linf": "largest change of a pixel", "l2": "Euclidean length of the change"}
 WRONG_COLOR = "#b3261e"
 _SIDE, _GAP = 64, 6  # of an image in the sheet of examples, and between two, in pixels
 
@@ -87,14 +88,13 @@ def attack_curves(found: Robustness) -> Figure:
             scores = [found.clean, *(one.score for one in own)]
             budgets = [0.0, *(one.epsilon for one in own)]
             low, high = (100 * np.array(ends) for ends in zip(*(score.interval for score in scores), strict=True))
-            label = LABELS[name] if name == "fgsm" else f"{LABELS[name]}, {own[-1].steps} steps x {own[-1].restarts}"
             axes.fill_between(budgets, low, high, color=ATTACK_COLORS[name], alpha=0.18, linewidth=0)
             axes.plot(
                 budgets, [100 * score.accuracy for score in scores], "o-",
-                color=ATTACK_COLORS[name], markersize=4, label=label,
+                color=ATTACK_COLORS[name], markersize=4, label=described(own[-1]),
             )  # fmt: skip
         axes.set_title(LABELS[norm], loc="left", fontsize=11)
-        axes.set_xlabel("budget, black to white being 1")
+        axes.set_xlabel(f"{BUDGETS[norm]} (black is 0, white is 1)")
         axes.set_ylim(0, 100)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
@@ -102,7 +102,7 @@ def attack_curves(found: Robustness) -> Figure:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-    figure.axes[0].set_ylabel("accuracy in %, with its 95 % interval")
+    figure.axes[0].set_ylabel("accuracy in %, with 95 % intervals")
     figure.suptitle(_title(found), x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -138,7 +138,7 @@ def corruption_map(found: Robustness) -> Figure:
 
 
 def example_sheet(strips: Sequence[Strip], subject: str) -> Figure:
-    """Draws a few images under every treatment, with the predicted class below each, red where it is wrong.
+    """Draws a few images under every treatment, with the predicted class below each, bold and red where it is wrong.
 
     Args:
         strips: at least one; all of the same images in the same order. More than twelve stand in two columns.
@@ -161,7 +161,9 @@ def example_sheet(strips: Sequence[Strip], subject: str) -> Figure:
         for number, name in enumerate(strip.predicted):
             middle = left + margin + (number + 0.5) * width - _GAP / 2
             color = "0.35" if strip.correct[number] else WRONG_COLOR
-            write(figure, middle, top + height + 1, fitted(name, width, 8), ha="center", fontsize=8, color=color)
+            weight = "normal" if strip.correct[number] else "bold"
+            label = fitted(name, width, 8)
+            write(figure, middle, top + height + 1, label, ha="center", fontsize=8, color=color, fontweight=weight)
     return figure
 
 

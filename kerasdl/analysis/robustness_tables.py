@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kerasdl.analysis.robustness import LABELS, Robustness, Score
+from kerasdl.analysis.robustness import LABELS, AttackScore, Robustness, Score
 
 
 def show(found: Robustness, console: Console) -> None:
@@ -35,14 +35,23 @@ def widest(found: Robustness) -> str:
     return f"at most ±{100 * max(halves):.1f} points"
 
 
+def described(attack: AttackScore) -> str:
+    """Returns an attack's name and effort: `PGD, 20 steps, 2 restarts`; FGSM has no more than one step."""
+    if attack.attack == "fgsm":
+        return LABELS["fgsm"]
+    restarts = "1 restart" if attack.restarts == 1 else f"{attack.restarts} restarts"
+    return f"{LABELS[attack.attack]}, {attack.steps} steps, {restarts}"
+
+
 def _attack_table(found: Robustness, norm: str) -> Table:
-    epsilons = found.epsilons(norm)
-    table = _table(["attack", "steps", "restarts", *(f"{LABELS[norm]} {epsilon:g}" for epsilon in epsilons)])
-    for name in dict.fromkeys(own.attack for own in found.attacks if own.norm == norm):
-        rows = {own.epsilon: own for own in found.attacks if (own.attack, own.norm) == (name, norm)}
-        any_row = next(iter(rows.values()))
-        cells = [_with_interval(rows[epsilon].score) for epsilon in epsilons]
-        table.add_row(LABELS[name], str(any_row.steps), str(any_row.restarts), *cells)
+    """Returns a row a budget and a column an attack: so it fits into a terminal of 80 columns."""
+    by_attack: dict[str, dict[float, AttackScore]] = {}
+    for own in found.attacks:
+        if own.norm == norm:
+            by_attack.setdefault(described(own), {})[own.epsilon] = own
+    table = _table([f"{LABELS[norm]} budget", *by_attack])
+    for epsilon in found.epsilons(norm):
+        table.add_row(f"{epsilon:g}", *(_with_interval(scores[epsilon].score) for scores in by_attack.values()))
     return table
 
 

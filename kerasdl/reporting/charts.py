@@ -65,7 +65,7 @@ def epoch_charts(histories: Mapping[str, Points]) -> list[Chart]:
     unit = "epoch" if steps_per_epoch else "step"
     charts = []
     for name in names:
-        series = {"train": histories.get(name, ()), "validation": histories.get(VALIDATION_PREFIX + name, ())}
+        series = {"training": histories.get(name, ()), "validation": histories.get(VALIDATION_PREFIX + name, ())}
         scaled = {label: _finite(points, steps_per_epoch or 1) for label, points in series.items() if points}
         title = name.replace("_", " ")
         charts.append(_chart(title, _told(title, scaled, unit), partial(_draw_series, series=scaled, unit=unit)))
@@ -81,7 +81,7 @@ def step_charts(losses: Points, rates: Points) -> list[Chart]:
     """
     charts, losses, rates = [], _finite(losses), _finite(rates)
     if losses:
-        alt = _told("loss", {"train": losses}, "step")
+        alt = _told("loss", {"training": losses}, "step")
         charts.append(_chart("loss of each step", alt, partial(_draw_band, points=losses)))
     if rates:
         alt = _told("learning rate", {"": rates}, "step")
@@ -131,14 +131,17 @@ def _svg(title: str, theme: Theme, draw) -> str:
 
 
 def _draw_series(axes: Axes, theme: Theme, series: Mapping[str, Points], unit: str) -> None:
-    colors = {"train": theme.first, "validation": theme.second}
+    looks = {"training": (theme.first, "-"), "validation": (theme.second, "--")}
     for label, points in series.items():
+        color, line = looks[label]
         marker = "o" if len(points) <= 30 else None  # they are all there is to see of a single epoch
-        axes.plot(*zip(*points, strict=True), label=label, color=colors[label], marker=marker, markersize=4)
+        axes.plot(*zip(*points, strict=True), line, label=label, color=color, marker=marker, markersize=4)
     axes.set_xlabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if len(series) > 1:
-        axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9)
+    if not any(math.isfinite(value) for points in series.values() for _, value in points):
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "no finite values", transform=axes.transAxes, ha="center", color=theme.ink)
 
 
 def _draw_band(axes: Axes, theme: Theme, points: Points) -> None:

@@ -44,7 +44,7 @@ def _contents(page: Page) -> list[tuple[str, str]]:
         ("steps", "Steps", page.steps),
         ("confusion", "Confusion matrix", page.confusion),
         *((f"section-{i}", section.title, True) for i, section in enumerate(page.sections)),
-        ("reproduce", "Repeat and go on", page.reproduction or page.commands or page.resume),
+        ("reproduce", "Repeat and resume", page.reproduction or page.commands or page.resume),
         ("configuration", "Configuration", page.settings or page.config_yaml),
         ("environment", "Environment", page.environment),
         ("metrics", "All metrics", page.metrics or page.system),

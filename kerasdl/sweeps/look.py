@@ -22,10 +22,10 @@ def scale_of(values: Sequence[float], objective: Objective) -> str:
     return "log" if not objective.maximize and 0 < 100 * min(values) <= max(values) else "linear"
 
 
-def tidy(axes: "Axes", title: str = "") -> None:
+def tidy(axes: "Axes", title: str = "", pad: float | None = None) -> None:
     # In place of Optuna's style (ggplot). Said outright: ticks are made when a figure is saved, under other settings.
     axes.set_title("")
-    axes.set_title(title, loc="left", fontsize=11, color="black")
+    axes.set_title(title, loc="left", fontsize=11, color="black", pad=pad)
     axes.set_facecolor("white")
     axes.grid(color="0.9")
     axes.set_axisbelow(True)

@@ -25,6 +25,7 @@ from kerasdl.sweeps.table import swept_keys
 from kerasdl.sweeps.trials import Objective, Trial, text
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
@@ -109,7 +110,7 @@ def _optuna_pictures(finished: Sequence[Trial], objectives: Sequence[Objective])
         target = {"target_name": names[0]} if len(names) == 1 else {}
         figure = _draw(plots.plot_parallel_coordinate, study, size, params=varying, **target)
         scale = scale_of([trial.values[0] for trial in finished if trial.values], objectives[0])
-        pictures["parallel_coordinate.png"] = _finish_parallel(figure, scale if len(names) == 1 else "linear")
+        pictures["parallel_coordinate.png"] = _finish_parallel(figure, scale if len(names) == 1 else "linear", space)
     if len(objectives) in (2, 3):
         figure = _draw(plots.plot_pareto_front, study, (6.4, 4.8), target_names=names)
         pictures["pareto_front.png"] = _finish_pareto(figure)
@@ -229,7 +230,7 @@ def _finish_history(figure: "Figure", name: str, scale: str) -> "Figure":
     from matplotlib.ticker import MaxNLocator
 
     axes = figure.axes[0]
-    tidy(axes, f"{name} of each trial")
+    tidy(axes, f"{name} of each finished trial")
     axes.set_yscale(scale)
     axes.set_xlabel("trial")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -241,8 +242,8 @@ def _finish_history(figure: "Figure", name: str, scale: str) -> "Figure":
 
 def _finish_importances(figure: "Figure", name: str) -> "Figure":
     axes = figure.axes[0]
-    tidy(axes, f"what mattered for {name}")
-    axes.set_xlabel("share of importance (PED-ANOVA)")
+    tidy(axes, f"importance of each parameter for {name}")
+    axes.set_xlabel("share of the importance (PED-ANOVA)")
     axes.set_ylabel("")
     axes.set_xlim(right=axes.get_xlim()[1] * 1.05)
     axes.grid(False, axis="y")
@@ -267,6 +268,7 @@ def _finish_slices(figure: "Figure", name: str, scale: str, space: dict[str, _Pa
         axes.set_ylabel(name if first else "")
         axes.tick_params(axis="y", which="both", labelleft=first)
         parameter = space[axes.get_xlabel()]
+        _count_in_whole_numbers(axes.xaxis, parameter)
         if parameter.categories is not None:
             written = list(parameter.categories.values())
             slanted = len("".join(written)) > 16
@@ -280,7 +282,16 @@ def _finish_slices(figure: "Figure", name: str, scale: str, space: dict[str, _Pa
     return figure
 
 
-def _finish_parallel(figure: "Figure", scale: str) -> "Figure":
+def _count_in_whole_numbers(axis: "Axis", parameter: _Parameter) -> None:
+    """Keeps the axis of seeds, layers and the like free of halves."""
+    from matplotlib.ticker import MaxNLocator
+    from optuna.distributions import IntDistribution
+
+    if isinstance(parameter.distribution, IntDistribution) and axis.get_scale() == "linear":
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def _finish_parallel(figure: "Figure", scale: str, space: dict[str, _Parameter]) -> "Figure":
     from matplotlib.colors import LogNorm
 
     first = figure.axes[0]
@@ -289,13 +300,17 @@ def _finish_parallel(figure: "Figure", scale: str) -> "Figure":
     lines.set_cmap("viridis" if lines.get_cmap().name.endswith("_r") else "viridis_r")
     if scale == "log":
         lines.set_norm(LogNorm(*lines.get_clim()))
+    # After the axes of the results and their colours there is one for each parameter.
+    names = [tick.get_text() for tick in first.get_xticklabels() if tick.get_text() in space]
+    for axes, name in zip(figure.axes[-len(names) :], names, strict=True):
+        _count_in_whole_numbers(axes.yaxis, space[name])
     for axes in figure.axes:
         axes.grid(False)
         axes.tick_params(which="both", color="0.3", labelcolor="0.2")
         axes.spines[["left", "right"]].set_color("0.6")
         for tick in axes.get_yticklabels(which="both"):
             tick.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0})
-    tidy(first, "parameters and results of each trial")
+    tidy(first, "parameters and result of each finished trial", pad=16)  # the axes' uppermost numbers stick out
     first.grid(False)
     first.spines[["bottom", "right"]].set_visible(False)
     for tick in first.get_xticklabels():

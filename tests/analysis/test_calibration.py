@@ -107,7 +107,7 @@ def test_the_diagram_shows_accuracy_the_gap_and_the_examples():
     np.testing.assert_allclose([(bar.get_y(), bar.get_height()) for bar in gap], [(0.75, -0.25), (0.9, 0.05)])
     assert [bar.get_height() for bar in below.containers[0]] == [4, 96]
     np.testing.assert_allclose([bar.get_x() for bar in accuracy], [1 / 3, 2 / 3])
-    assert above.get_title("left") == "calibration: ECE 5.80 %, MCE 25.0 %"
+    assert above.get_title("left") == "gap 5.80 % on average (ECE), 25.0 % at most (MCE)"
     assert [text.get_text() for text in below.get_legend().get_texts()] == [
         "mean accuracy 89.40 %",
         "mean confidence 93.20 %",

@@ -28,6 +28,34 @@ def test_numbers_are_left_out_where_they_could_not_be_read(classes, numbers):
     figure.savefig(io.BytesIO())
 
 
+def test_small_shares_are_seen():
+    axes, bar = confusion_matrix(np.array([[99, 1], [0, 100]]), ["no", "yes"]).axes
+    image = axes.images[0]
+    red, *_ = image.cmap(image.norm(0.01))
+    assert red < image.cmap(image.norm(0.0))[0] - 0.05
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["0", "1", "5", "10", "25", "50", "100"]
+
+
+@pytest.mark.parametrize(("classes", "per_class"), [(2, 12_345_678), (3, 9), (20, 60_000), (47, 9), (100, 9)])
+def test_long_names_and_large_counts_leave_room_for_the_matrix(classes, per_class):
+    names = [f"a very long name of a flower (${number}$)" for number in range(classes)]
+    figure = confusion_matrix(per_class * np.eye(classes, dtype=int), names)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    cell = axes.get_window_extent().width / classes
+    assert axes.get_window_extent().width > 0.4 * figure.bbox.width
+    assert all(text.get_window_extent().width < cell for text in axes.texts)
+    labels = [*axes.get_xticklabels(), *axes.get_yticklabels()]
+    assert {label.get_text() for label in labels} == {"a very long name of a f…"}
+    boxes = [label.get_window_extent() for label in (*labels, axes.xaxis.label, axes.yaxis.label)]
+    assert min(min(box.x0, box.y0) for box in boxes) >= 0
+
+
+def test_the_classes_are_counted_where_there_is_no_room_for_names():
+    axes = confusion_matrix(np.eye(101, dtype=int), [f"class {i}" for i in range(101)]).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class (number)", "true class (number)")
+
+
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"Received: \(2, 3\)"):
         confusion_matrix(np.zeros((2, 3), int), ["a", "b"])

@@ -61,6 +61,32 @@ def test_a_map_of_nothing_is_the_image():
         assert pixels[0, :, 0].tolist() == [10, 200]
 
 
+def test_an_empty_map_says_so_and_has_no_scale():
+    image = np.full((28, 28, 1), 10, np.uint8)
+    empty = Heat("Grad-CAM", np.zeros((28, 28)), False, note="Look elsewhere.", if_empty="nothing positive")
+    full = Heat("Grad-CAM", np.eye(28), False, if_empty="nothing positive")
+    said = [[text.get_text() for axes in overlay(explained(image, heat), heat).axes for text in axes.texts]
+            for heat in (empty, full)]  # fmt: skip
+    assert said == [["nothing positive"], []]
+    assert [len(overlay(explained(image, heat), heat).axes) for heat in (empty, full)] == [2, 3]
+
+
+@pytest.mark.parametrize("methods", [1, 2, 4])
+def test_nothing_of_a_sheet_or_an_overlay_is_cut_off(methods):
+    image = np.zeros((28, 28, 1), np.uint8)
+    heats = [Heat(f"method {i}", np.zeros((28, 28)), i % 2 == 1, "a note " * 40, "nothing") for i in range(methods)]
+    row = explained(image, *heats)
+    for figure in (sheet([row], note="what else is to be known " * 20), overlay(row, heats[0])):
+        figure.draw_without_rendering()
+        texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+        boxes = [text.get_window_extent() for text in texts]
+        assert min(box.x0 for box in boxes) >= 0
+        assert min(box.y0 for box in boxes) >= 0
+        assert max(box.x1 for box in boxes) <= figure.bbox.width
+        assert max(box.y1 for box in boxes) <= figure.bbox.height
+        assert "".join(text.get_text() for text in texts).count("…") == 0
+
+
 def test_a_single_pixel_does_not_pale_the_rest():
     values = np.ones((100, 100))
     values[0, 0] = 1000
@@ -110,6 +136,13 @@ def test_long_names_do_not_widen_the_sheet_without_end():
     figure = sheet([explained(image, Heat("saliency", np.ones((8, 8)), False), name="n" * 300)])
     assert figure.get_size_inches()[0] < 8
     assert any(text.get_text().endswith("…") for text in figure.texts)
+
+
+def test_a_dollar_sign_begins_no_formula():
+    image, heat = np.zeros((8, 8, 1), np.uint8), Heat("saliency", np.ones((8, 8)), False)
+    row = explained(image, heat, name="costs $5 or $6")
+    for figure in (overlay(row, heat), sheet([row])):
+        assert not any(text.get_parse_math() for text in figure.texts)
 
 
 def test_the_overlay_says_what_was_given():

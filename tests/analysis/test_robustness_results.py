@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from kerasdl.analysis import robustness_pictures as pictures
 from kerasdl.analysis import robustness_tables as tables
@@ -88,11 +89,24 @@ def test_tables_say_the_same(found):
     assert lines[0] == "net on 100 examples: accuracy in %, with its 95 % interval (Wilson)"
     assert "clean 90.0 [82.6, 94.5], 90 of 100" in lines
     words = [line.split() for line in lines]
-    assert ["FGSM", "1", "1", "70.0", "[60.4,", "78.1]", "30.0", "[21.9,", "39.6]"] in words
-    assert ["PGD", "20", "1", "40.0", "[30.9,", "49.8]"] in words
+    assert ["L-inf", "budget", "FGSM", "PGD,", "20", "steps,", "1", "restart"] in words
+    assert ["0.1", "70.0", "[60.4,", "78.1]", "60.0", "[50.2,", "69.1]"] in words
+    assert ["2", "40.0", "[30.9,", "49.8]"] in words
     assert ["fog", "80.0", "50.0", "65.0"] in words
     assert ["mean", "85.0", "55.0", "70.0"] in words
     assert lines[-1] == "95 % intervals: at most ±9.6 points"
+
+
+def test_tables_of_four_budgets_fit_into_a_terminal_of_80_columns():
+    scores = [
+        AttackScore(attack, "linf", budget, steps, restarts, Score(870, 1000))
+        for attack, steps, restarts in (("fgsm", 1, 1), ("pgd", 20, 2))
+        for budget in (0.05, 0.1, 0.2, 0.3)
+    ]
+    file = io.StringIO()
+    tables.show(Robustness("net", Score(989, 1000), scores), Console(file=file, width=80))
+    assert "…" not in file.getvalue()
+    assert file.getvalue().count("87.0 [84.8, 88.9]") == len(scores)
 
 
 def test_curves_begin_with_the_clean_accuracy_and_show_every_budget(found):
@@ -103,7 +117,8 @@ def test_curves_begin_with_the_clean_accuracy_and_show_every_budget(found):
     np.testing.assert_allclose(fgsm.get_xydata(), [(0, 90), (0.1, 70), (0.2, 30)])
     np.testing.assert_allclose(pgd.get_xydata(), [(0, 90), (0.1, 60), (0.2, 5)])
     np.testing.assert_allclose(l2.lines[0].get_xydata(), [(0, 90), (2, 40)])
-    assert [text.get_text() for text in linf.get_legend().get_texts()] == ["FGSM", "PGD, 20 steps x 1"]
+    assert linf.get_xlabel() == "largest change of a pixel (black is 0, white is 1)"
+    assert [text.get_text() for text in linf.get_legend().get_texts()] == ["FGSM", "PGD, 20 steps, 1 restart"]
 
 
 def test_the_map_has_a_cell_for_each_score_and_mean(found):
@@ -128,7 +143,8 @@ def test_the_sheet_has_a_row_for_each_treatment_and_wrong_classes_in_red(count, 
     np.testing.assert_array_equal(drawn[1:65:8, 1:65:8, 0], images[0, ..., 0] + 2)
     np.testing.assert_array_equal(drawn[1:65:8, 73:137:8, 2], images[1, ..., 0] + 2)
     assert [text.get_text() for text in figure.texts][:5] == ["net", "way 0", "50.0 %", "cat", "dog"]
-    assert [text.get_color() for text in figure.texts if text.get_text() == "dog"] == [pictures.WRONG_COLOR] * count
+    wrong = [text for text in figure.texts if text.get_text() == "dog"]
+    assert [(text.get_color(), text.get_fontweight()) for text in wrong] == [(pictures.WRONG_COLOR, "bold")] * count
 
 
 @pytest.mark.parametrize("channels", [1, 3])

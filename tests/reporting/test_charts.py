@@ -22,7 +22,7 @@ def test_training_and_validation_share_a_chart_over_epochs():
     charts = epoch_charts(histories)
     assert [chart.title for chart in charts] == ["loss", "accuracy"]
     assert charts[0].alt == (
-        "Line chart of the loss over epochs: train from 1 at epoch 1 to 0.5 at epoch 2; "
+        "Line chart of the loss over epochs: training from 1 at epoch 1 to 0.5 at epoch 2; "
         "validation from 0.9 at epoch 0.5 to 0.7 at epoch 2."
     )
     assert charts[0].light != charts[0].dark
@@ -47,3 +47,10 @@ def test_values_that_are_not_finite_are_gaps():
     loss, _ = step_charts(values, [(0, 0.0), (1, 0.0)])
     assert loss.alt.endswith("from 1 at step 0 to 0.5 at step 4.")
     assert step_charts([], []) == []
+
+
+def test_a_chart_of_nothing_finite_says_so():
+    nothing, something = epoch_charts({"val_accuracy": [(1, 0.5)], "loss": [(1, float("nan"))]})
+    assert "<!-- no finite values -->" in nothing.light
+    assert "<!-- no finite values -->" not in something.light
+    assert "<!-- validation -->" in something.light

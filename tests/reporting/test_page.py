@@ -1,10 +1,12 @@
 """A run's page: what is in it, and that it needs and does nothing else."""
 
 import base64
+import io
 import re
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
 from kerasdl import report
 from kerasdl.config.composition import place
@@ -91,7 +93,9 @@ def test_every_picture_of_the_run_is_in_it(page, reported):
 def test_pictures_and_tables_can_be_read_aloud(parsed):
     assert all(image["alt"].strip() and int(image["width"]) > 0 for image in parsed.all("img"))
     charts = [image["alt"] for image in parsed.all("img") if image["src"].startswith("data:image/svg+xml")]
-    assert any(re.match(r"Line chart of the loss over epochs: train from \d.*validation from", alt) for alt in charts)
+    assert any(
+        re.match(r"Line chart of the loss over epochs: training from \d.*validation from", alt) for alt in charts
+    )
     assert all(header.get("scope") in ("col", "row", "rowgroup") for header in parsed.all("th"))
     ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
@@ -129,7 +133,7 @@ def test_it_says_what_the_run_is(parsed, reported):
         "evaluate/test/loss",
     ):
         assert text in parsed.text
-    order = ["Evaluation", "Robustness", "Explanations", "Export", "Predictions", "Other files", "Repeat and go on"]
+    order = ["Evaluation", "Robustness", "Explanations", "Export", "Predictions", "Other files", "Repeat and resume"]
     places = [parsed.texts.index(title) for title in order]
     assert places == sorted(places)
 
@@ -189,3 +193,19 @@ def test_the_command_writes_the_page_and_keeps_it_with_the_run(page, reported, t
     assert capsys.readouterr().out == f"wrote {file.name}\n"
     assert file.read_text(encoding="utf-8") == page  # the same run gives the same page
     assert reported.found.artifacts.fetch("report/report.html", tmp_path).read_text(encoding="utf-8") == page
+
+
+def test_nothing_is_cut_off_and_long_pictures_are_readable(page, tmp_path, browser, resize):
+    from selenium.webdriver.common.by import By
+
+    content = io.BytesIO()
+    Image.new("L", (600, 2400)).save(content, format="PNG")
+    source = f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    tall = f'<figure class="picture"><img id="tall" src="{source}" width="600" height="2400"></figure>'
+    (tmp_path / "page.html").write_text(page.replace("<main>", f"<main>{tall}"))
+    for width in (400, 800, 1200):
+        resize(width)
+        browser.get((tmp_path / "page.html").as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        room = browser.find_element(By.TAG_NAME, "main").rect["width"]
+        assert browser.find_element(By.ID, "tall").rect["width"] >= min(600, room)

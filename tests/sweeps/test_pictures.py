@@ -287,3 +287,27 @@ def test_the_module_is_cheap_to_import_and_says_nothing(tmp_path):
         timeout=60,
     )
     assert (ended.stdout, ended.stderr) == ("4\n", "")
+
+
+def test_whole_numbers_have_no_halves_and_the_title_is_clear_of_the_axes():
+    trials = [trial(seed, 0.1 * seed, seed=seed, rate=10.0**-seed) for seed in range(3)]
+    pictures = figures(trials, [ACCURACY])
+    parallel, slices = pictures[PARALLEL], pictures[SLICE]
+    for figure in (parallel, slices):
+        figure.draw_without_rendering()
+    first, *others = parallel.axes
+    ticks = [tick for axes in others if axes.get_ylim() == (0, 2) for tick in axes.get_yticks()]
+    ticks += [tick for axes in slices.axes if axes.get_xlabel() == "seed" for tick in axes.get_xticks()]
+    assert {0, 1, 2} <= set(ticks)
+    assert all(float(tick).is_integer() for tick in ticks)
+    numbers = [
+        label
+        for axes in others
+        for label in axes.get_yticklabels()
+        if axes.get_ylim()[0] <= label.get_position()[1] <= axes.get_ylim()[1]
+    ]
+    assert numbers
+    title = first.get_title("left")
+    assert title == "parameters and result of each finished trial"
+    lowest = first._left_title.get_window_extent().y0
+    assert all(label.get_window_extent().y1 <= lowest for label in numbers)
