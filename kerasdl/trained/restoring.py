@@ -60,11 +60,12 @@ def from_checkpoint(
         which: `last` or `best`.
 
     Raises:
-        ResumeError: the folder or the checkpoint isn't here, or is of another network.
+        ResumeError: the folder or the checkpoint isn't here, or is of another network, or of other source.
     """
     from kerasdl.assembly import build_serving
 
     folder = runs.find(output_dir, found.run.id)
+    runs.check_sources(folder, config)
     snapshot = _snapshot(folder, which)
     info = data.check(config.data)
     network, serving = build_serving(config, info)

@@ -15,7 +15,7 @@ from kerasdl.sweeps import processes, worker
 from kerasdl.sweeps.processes import Processes, cores, visible_gpus
 from kerasdl.sweeps.worker import Ended, Evaluation
 
-JOB = {"config": None, "log": Path(os.devnull)}
+JOB = {"config_hash": "0a1b", "config": None, "log": Path(os.devnull)}
 
 
 @pytest.fixture
