@@ -95,16 +95,17 @@ def _about_code(config: DictConfig, sources: Mapping[str, str]) -> str:
 
 
 def _what_differs(config: DictConfig, overrides: Sequence[str]) -> str:
-    """Returns in what the nearest configuration that was found differs from the run's."""
-    nearest = _composed(overrides)
-    if nearest is None:
-        return ""
+    """Returns why the nearest command that was found doesn't repeat the run."""
+    try:
+        nearest = compose(overrides)
+    except UserError as error:
+        return f"The nearest that was found is refused: {error}"
     found = list(differences(deciding(config), deciding(nearest)))
     if not found:
         return "The run's configuration hash is that of another version of kerasdl."
-    phrases = [f"{key} is {_shown(value)}, not {_shown(other)}" for key, value, other in found[:_MOST_LISTED]]
+    phrases = [f"{key} is {_shown(other)}, not {_shown(value)}" for key, value, other in found[:_MOST_LISTED]]
     more = f"; and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
-    return f"Of the run, unlike the nearest that was found, {'; '.join(phrases)}{more}."
+    return f"The nearest that was found differs: {'; '.join(phrases)}{more}."
 
 
 def _command(overrides: Sequence[str]) -> str:

@@ -180,8 +180,8 @@ def test_a_search_does_not_count_trials_of_another_configuration(command, capsys
     with pytest.raises(ConfigError) as caught:
         shown(command(*typed, "model.dropout=0.3", "sweep.jobs=2"), capsys)
     assert str(caught.value) == (
-        "sweep: trial 0 has results of another configuration than this command gives now. Give the changed sweep another "
-        "sweep.name, or put back what has changed."
+        "sweep: trial 0 has results of another configuration than this command gives now. Give the changed sweep "
+        "another sweep.name, or put back what has changed."
     )
 
 
