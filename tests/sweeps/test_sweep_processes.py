@@ -4,18 +4,20 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
+from sweeping import attempts
 
 from kerasdl.sweeps import processes, worker
 from kerasdl.sweeps.processes import Processes, cores, visible_gpus
 from kerasdl.sweeps.worker import Ended, Evaluation
 
-JOB = {"config_hash": "0a1b", "config": None, "log": Path(os.devnull)}
+JOB = {"config_hash": "0a1b2c3d4e5f6071", "config": None, "log": Path(os.devnull)}
 
 
 @pytest.fixture
@@ -287,3 +289,21 @@ def test_without_a_driver_there_are_no_gpus(monkeypatch, error):
 
 def test_cores_are_those_that_this_process_may_use():
     assert 1 <= cores() <= os.cpu_count()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="trials are forked elsewhere")
+def test_a_sweep_whose_terminal_is_closed_saves_its_trials(in_terminal, fast, tmp_path):
+    from kerasdl.runs import folders, sweep_folders
+
+    terminal = in_terminal(
+        "-m", *fast, "seed=0,1", "trainer.epochs=400", "trainer.checkpoint.every=100epochs",
+        "trainer.checkpoint.best=null", "tracking.system_metrics=false", "sweep.jobs=2", "sweep.name=mine",
+    )  # fmt: skip
+    terminal.wait_for(r"seed=0.*[1-9]/400(?s:.*)seed=1.*[1-9]/400")
+    assert terminal.close() == 128 + signal.SIGHUP
+    output_dir = tmp_path / "mlruns"
+    assert [trial.state.name for trial in attempts(output_dir, "mine")] == ["WAITING"] * 2
+    trials = list(folders(output_dir))
+    assert [folder.record.status for folder in [*trials, *sweep_folders(output_dir)]] == ["KILLED"] * 3
+    for folder in trials:
+        assert len([*folder.checkpoints.glob("step-*.npz")]) == 1, folder.name
