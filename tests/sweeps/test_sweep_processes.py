@@ -13,6 +13,8 @@ import psutil
 import pytest
 from sweeping import attempts
 
+from kerasdl.config.identity import config_hash
+from kerasdl.errors import UserError
 from kerasdl.sweeps import processes, worker
 from kerasdl.sweeps.processes import Processes, cores, visible_gpus
 from kerasdl.sweeps.worker import Ended, Evaluation
@@ -289,6 +291,19 @@ def test_without_a_driver_there_are_no_gpus(monkeypatch, error):
 
 def test_cores_are_those_that_this_process_may_use():
     assert 1 <= cores() <= os.cpu_count()
+
+
+def test_a_trial_whose_code_has_changed_since_it_was_planned_is_not_trained(config, tmp_path, monkeypatch):
+    """Its folder, and its place in the study, are named after what was planned."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("KERASDL_TARGETS", "my_nets")
+    (tmp_path / "my_nets.py").write_text("def build(): ...")
+    conf = config("model._target_=my_nets.build")
+    job = worker.Job("mine-0", conf, config_hash(conf), 1, None, Path(os.devnull))
+    (tmp_path / "my_nets.py").write_text("def build(): return 1")
+    with pytest.raises(UserError, match=r"^the source of the sweep's own code has changed since the sweep began\."):
+        worker._run(None, job)
+    assert not (tmp_path / "mlruns" / "runs").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="trials are forked elsewhere")
