@@ -21,7 +21,7 @@ from kerasdl.errors import ConfigError, UserError
 from kerasdl.streams import entry_point, lasting
 
 INTERRUPTED = 130
-TERMINATED = 143
+_STOPPED = (INTERRUPTED, 143, 129)  # by Ctrl-C, SIGTERM, SIGHUP: 128 and the signal's number
 
 
 class JobFailed(Exception):
@@ -39,8 +39,8 @@ class JobFailed(Exception):
 def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     """Returns the `main` of an entry point whose job is `run(config)`, which returns an exit code or None for 0.
 
-    Exit codes: 0 done; 2 a configuration that is refused; 1 any other failure; 130 Ctrl-C; 143 SIGTERM. Under `-m` a
-    job that fails is told and the others go on; the largest code is the program's.
+    Exit codes: 0 done; 2 a configuration that is refused; 1 any other failure; 130 Ctrl-C; 143 SIGTERM; 129 SIGHUP.
+    Under `-m` a job that fails is told and the others go on; the largest code is the program's.
     """
     codes: list[int] = []
     program = os.getpid()
@@ -65,7 +65,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
             codes.append(run(runs.with_saved_configuration(config, hydra_config.overrides.task, groups())) or 0)
         except (KeyboardInterrupt, Exception) as error:
             codes.append(_tell(error))
-        if codes[-1] in (INTERRUPTED, TERMINATED):
+        if codes[-1] in _STOPPED:
             sys.exit(codes[-1])
         if codes[-1] and os.getpid() != program:
             raise JobFailed(codes[-1])  # a launcher runs jobs in other processes, whose codes come back only like this

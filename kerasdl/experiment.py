@@ -22,7 +22,7 @@ from kerasdl.config.identity import config_hash
 from kerasdl.errors import TrackingError
 from kerasdl.streams import lasting
 from kerasdl.training import runtime
-from kerasdl.training.interrupts import PRUNED, Interrupts
+from kerasdl.training.interrupts import PRUNED, URGENT, Interrupts
 from kerasdl.training.pruning import Judge, Pruning
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Result:
 
     Attributes:
         status: `FINISHED`, `KILLED` after a signal, or `PRUNED`.
-        interrupted: the signal that stopped it, `SIGINT` (Ctrl-C) or `SIGTERM`, or `PRUNED`, or None.
+        interrupted: the signal that stopped it, `SIGINT` (Ctrl-C), `SIGTERM` or `SIGHUP`, or `PRUNED`, or None.
         metrics: those of the epoch whose weights the model has (`loss`, `val_accuracy`, ...): the last one, unless a
             callback put earlier weights back. Of a run that was stopped, the last epoch's. And the test's (`test_loss`,
             ...).
@@ -168,7 +168,7 @@ def _train_and_test(experiment: Experiment, watch: console.Stopwatch, judge: Jud
                 with display, runtime.numerics_checked(config.trainer.check_numerics):
                     trainer.fit(interrupts)
             finally:
-                if interrupts.requested != "SIGTERM":  # who is preempted has no time for pictures
+                if interrupts.requested not in URGENT:  # who is preempted has no time for pictures
                     record.history(tracker, trainer.history)
                 record.profile(tracker, profile)
             return _conclude(experiment, trainer, interrupts, watch)

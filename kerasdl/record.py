@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kerasdl.config.identity import config_hash
+from kerasdl import runs
+from kerasdl.config.identity import config_hash, source_digests
+from kerasdl.config.source import with_sources
 from kerasdl.console import say, warn
 from kerasdl.errors import ResumeError
 from kerasdl.runs import RunFolder
@@ -27,15 +29,17 @@ _NOT_CURVES = ("images_per_second", "seconds")
 
 def new_folder(config: DictConfig, name: str | None = None) -> RunFolder:
     """Names the folder of a new run; it is made when the run begins."""
-    return RunFolder.new(config.paths.output_dir, _containers(config), config_hash(config), name)
+    digests = source_digests(config)
+    return RunFolder.new(config.paths.output_dir, _containers(config), config_hash(config, digests), name, digests)
 
 
 def check_circumstances(experiment: "Experiment") -> None:
     """Warns if a run goes on under other circumstances than it began under, which may change its result.
 
     Raises:
-        ResumeError: its data is another.
+        ResumeError: its data is another, or the user's own code has changed since it was looked at.
     """
+    runs.check_sources(experiment.folder, experiment.config)
     config, saved = experiment.config, experiment.folder.record.config
     before, now = experiment.folder.record.environment, _environment(experiment)
     if before.get("data") == experiment.data.info.former_fingerprint:  # recorded by an earlier version
@@ -51,6 +55,11 @@ def check_circumstances(experiment: "Experiment") -> None:
             f"the schedule's length follows trainer.epochs, which was {saved['trainer']['epochs']}: the learning rate "
             f"goes on as in a run of {config.trainer.epochs} epochs from the start."
         )
+    if unknown := runs.unknown_sources(experiment.folder.record, config):
+        warn(
+            f"run {experiment.folder.id} was begun by a version that kept no source of {', '.join(unknown)}: whether "
+            "that has changed since is not known."
+        )
     if changed:
         warn(f"the result may differ in its last bits from that of an uninterrupted run: {'; '.join(changed)}.")
 
@@ -61,7 +70,7 @@ def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
     containers = _containers(config)
     if not experiment.is_resumed:
         experiment.folder.create()
-    params = dict(containers)
+    params = dict(with_sources(containers, experiment.folder.record.sources))
     params["parameters"] = experiment.task.model.count_params()
     params["device"] = experiment.runtime.name
     params["deterministic"] = experiment.runtime.deterministic

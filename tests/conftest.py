@@ -3,10 +3,14 @@
 Nothing here needs a network, and nothing is written outside pytest's temporary folder.
 """
 
+import fcntl
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,6 +119,69 @@ def command(tmp_path):
         )
 
     return run
+
+
+class Terminal:
+    """A terminal with a process in it, which can be closed.
+
+    Args:
+        arguments: of Python.
+        folder: the working directory.
+    """
+
+    def __init__(self, arguments, folder):
+        self._screen, inside = os.openpty()
+        self.shown = ""
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that closing it sends SIGHUP
+        )
+        os.close(inside)
+
+    def wait_for(self, pattern):
+        """Returns when the process has shown what a regular expression describes."""
+        while not re.search(pattern, self.shown):
+            try:
+                self.shown += os.read(self._screen, 65536).decode(errors="replace")
+            except OSError:
+                pytest.fail(f"the process ended with {self.process.wait()} and showed:\n{self.shown}")
+
+    def close(self):
+        """Closes it; returns the exit code of the process.
+
+        The system tells the first process of a terminal. That is mostly a shell, which tells its jobs, all processes of
+        each.
+        """
+        os.close(self._screen)
+        self._screen = None
+        os.killpg(self.process.pid, signal.SIGHUP)
+        return self.process.wait(60)
+
+    def end(self):
+        if self._screen is not None:
+            os.close(self._screen)
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def in_terminal(tmp_path):
+    """Starts `python -m kerasdl.train ...` in a terminal of its own, in the test's folder; ended with the test."""
+    terminals = []
+
+    def start(*arguments):
+        terminals.append(Terminal(["-m", "kerasdl.train", *arguments], tmp_path))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        terminal.end()
 
 
 # The longest come first, so that at the end there are short ones to share out.

@@ -80,6 +80,20 @@ def test_sigterm_saves_and_the_command_that_is_shown_goes_on(start, command, cli
     assert [step for step, _ in epochs] == [41 * number for number in range(1, len(epochs) + 1)]
 
 
+def test_a_closed_terminal_saves_and_the_run_goes_on(in_terminal, client, fast, tmp_path):
+    """Also one that is lost with an ssh connection: both send SIGHUP, and then refuse all that is shown."""
+    from kerasdl.runs import folders
+
+    overrides = [*fast, "trainer.checkpoint.every=100epochs", "trainer.checkpoint.best=null"]
+    terminal = in_terminal(*overrides, "trainer.epochs=400")
+    terminal.wait_for("epoch +3/400")
+    assert terminal.close() == 128 + signal.SIGHUP
+    (folder,) = folders(tmp_path / "mlruns")
+    assert folder.record.status == client().get_run(folder.record.run_id).info.status == "KILLED"
+    (saved,) = folder.checkpoints.glob("step-*.npz")
+    assert int(saved.stem.partition("-")[2]) > 2 * 41
+
+
 @pytest.mark.slow  # in one process: tests/training/test_exact_resume.py
 def test_a_finished_run_is_prolonged_in_place_and_equals_a_long_one(command, client, fast):
     first = command("train", *fast)

@@ -8,7 +8,6 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from kerasdl.config.explain import did_you_mean, explain
 from kerasdl.config.instantiate import check_target
+from kerasdl.config.source import sources, targets
 from kerasdl.config.training_checks import check_adversarial, check_callbacks, check_checkpoints
 from kerasdl.errors import ConfigError
 
@@ -109,8 +109,9 @@ def check(config: DictConfig) -> None:
     check_callbacks(tree)
     check_checkpoints(tree)
     check_adversarial(tree)
-    for where, target in _targets(tree):
+    for where, target in targets(tree):
         check_target(target, where)
+    sources(tree)  # the user's own code is there and can be read
 
 
 def _check_added(node: DictConfig, where: str = "") -> None:
@@ -183,17 +184,6 @@ def _check_contradictions(tree: dict) -> None:
         raise ConfigError("paths.output_dir must name a folder. Received nothing. Example: paths.output_dir=./mlruns")
     if os.path.exists(output) and not os.path.isdir(output):
         raise ConfigError(f"paths.output_dir must be a folder. Received: {output}, which is a file.")
-
-
-def _targets(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields (key, target) for every `_target_` below `node`."""
-    children: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, child in children:
-        path = f"{where}.{key}" if where else str(key)
-        if key == "_target_":
-            yield path, child
-        else:
-            yield from _targets(child, path)
 
 
 def _select(tree: dict, key: str) -> Any:

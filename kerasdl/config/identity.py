@@ -1,9 +1,13 @@
 """What decides a result, as one hash: two runs with the same identity on the same machine give the same bits.
 
 Where a run is logged, how it is shown, where its data is kept, how many steps one compiled call takes and how often
-the state is saved change nothing in the result, so they are left out. Resume and sweeps find earlier work by this hash.
+the state is saved change nothing in the result, so they are left out. So is a key that earlier versions lack
+(`kerasdl.config.schema.added`) while it has its default. The source of the user's own code belongs to it
+(`kerasdl.config.source`). Resume and sweeps find earlier work by this hash.
 """
 
+import ast
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -11,10 +15,18 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from kerasdl.config.optimizers import Optimizer
+from kerasdl.config.schedules import Schedule
+from kerasdl.config.schema import ADDED, SWITCH, Data, Model, Task, Trainer
+from kerasdl.config.source import sources, with_sources
+
 GROUPS = ("model", "data", "task", "optimizer", "schedule", "trainer", "callbacks")
+_TYPES = {"data": Data, "trainer": Trainer}
+# In these groups a node's target says which type of the base's it has.
+_BASES: dict[str, Any] = {"model": Model, "task": Task, "optimizer": Optimizer, "schedule": Schedule}
 _NOT_DECIDING = {
     "data": {"data_dir", "manual_dir"},
-    "trainer": {"steps_per_call", "check_numerics", "profile", "checkpoint"},
+    "trainer": {"steps_per_call", "check_numerics", "profile"},
 }
 
 
@@ -30,8 +42,12 @@ def deciding_part(tree: Mapping[str, Any]) -> dict[str, Any]:
     for group, keys in _NOT_DECIDING.items():
         for key in keys:
             kept[group].pop(key, None)
-    if str((kept["trainer"].get("adversarial") or {}).get("epsilon", 0)) in ("0", "0.0"):
-        kept["trainer"].pop("adversarial", None)  # off, as in every run that was made before there was such a key
+    if kept["trainer"].get("on_nan") != "rollback":
+        # Else it decides which checkpoints there are to go back to.
+        kept["trainer"].pop("checkpoint", None)
+    for group in GROUPS:
+        if kind := _type(group, kept[group]):
+            kept[group] = without_additions(kept[group], kind)
     for callback in kept["callbacks"].values():
         if isinstance(callback, dict):
             for output in ("log_dir", "filepath"):
@@ -39,10 +55,48 @@ def deciding_part(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "seed": tree["seed"]}
 
 
-def config_hash(config: DictConfig) -> str:
-    """Returns 16 hexadecimal digits of the SHA-256 of what decides the result."""
-    text = json.dumps(deciding(config), sort_keys=True, separators=(",", ":"))
+def without_additions(node: Mapping[str, Any], kind: type) -> dict[str, Any]:
+    """Returns a node of the configuration without the added keys, its own and those below, that have their defaults.
+
+    Args:
+        node: plain containers; values may be texts, as MLflow keeps them.
+        kind: the dataclass that types it.
+    """
+    kept = dict(node)
+    for item in dataclasses.fields(kind):
+        if item.name not in kept:
+            continue
+        value = kept[item.name]
+        if item.metadata.get(ADDED) and _is_default(value, item):
+            del kept[item.name]
+        elif isinstance(item.type, type) and dataclasses.is_dataclass(item.type) and isinstance(value, Mapping):
+            kept[item.name] = without_additions(value, item.type)
+    return kept
+
+
+def config_hash(config: DictConfig, digests: Mapping[str, str] | None = None) -> str:
+    """Returns 16 hexadecimal digits of the SHA-256 of what decides the result.
+
+    Args:
+        config: the configuration.
+        digests: of the source of the user's own code, as `source_digests` gives them; None: of the source as it is now.
+
+    Raises:
+        ConfigError: the source can't be found or read.
+    """
+    tree = deciding(config)
+    tree = with_sources(tree, sources(tree) if digests is None else digests)
+    text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def source_digests(config: DictConfig) -> dict[str, str]:
+    """Returns the digests of the source of the user's own code by the keys of the nodes that name it, e.g. `model`.
+
+    Raises:
+        ConfigError: the source can't be found or read.
+    """
+    return sources(deciding(config))
 
 
 def differences(before: dict[str, Any], now: dict[str, Any], where: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -53,3 +107,29 @@ def differences(before: dict[str, Any], now: dict[str, Any], where: str = "") ->
             yield from differences(old, new, f"{path}.")
         elif old != new or type(old) is not type(new):
             yield path, old, new
+
+
+def _type(group: str, node: Mapping[str, Any]) -> type | None:
+    if group not in _BASES:
+        return _TYPES.get(group)
+    known = {kind._target_: kind for kind in _BASES[group].__subclasses__()}
+    return known.get(node.get("_target_"))
+
+
+def _is_default(value: Any, item: dataclasses.Field) -> bool:
+    default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+    if not dataclasses.is_dataclass(default):
+        return _equal(value, default)
+    values, defaults = value or {}, dataclasses.asdict(default)  # type: ignore[arg-type]
+    keys = [item.metadata[SWITCH]] if item.metadata[SWITCH] else [*defaults]
+    return all(_equal(values.get(key, defaults[key]), defaults[key]) for key in keys)
+
+
+def _equal(value: Any, default: Any) -> bool:
+    """Returns whether a value, or the text of one, is the default."""
+    if isinstance(value, str) and not isinstance(default, str):
+        try:
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            return False
+    return value == default and isinstance(value, bool) == isinstance(default, bool)

@@ -9,12 +9,12 @@ adds packages of the user's own: KERASDL_TARGETS=my_package.
 
 import importlib
 import inspect
-import os
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kerasdl.config.explain import did_you_mean
+from kerasdl.config.source import own_packages
 from kerasdl.errors import ConfigError
 
 _PARTS_OF_LAYERS = ("keras.initializers", "keras.regularizers", "keras.constraints")
@@ -98,7 +98,7 @@ def _allowed(where: str) -> tuple[str, ...]:
     places = next((parts for prefix, parts in _PLACES.items() if where.startswith(prefix)), ())
     if where.startswith("model.layers."):
         return places  # Keras's alone: that is what makes a network from YAML safe to share
-    return (*places, *(name for name in os.environ.get("KERASDL_TARGETS", "").split(",") if name))
+    return (*places, *own_packages())
 
 
 def _locate(target: str, where: str) -> Any:

@@ -3,12 +3,39 @@
 Hydra merges every YAML file and every override into these types, so that a misspelt key or a wrong type is refused
 while the configuration is composed, before TensorFlow is imported. What each key means is documented in conf/, where
 its default stands. Ranges and choices are checked in `kerasdl.config.checks`.
+
+A key that is new in a later version is declared with `added`, so that runs which were made without it keep their
+identity.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
+
+ADDED, SWITCH = "added", "switch"  # in a field's metadata
+
+
+def added(default: Any, *, switch: str | None = None) -> Any:
+    """Declares a key that earlier versions lack: it is no part of a run's identity while it has its default.
+
+    The default must therefore mean what happened before there was the key.
+
+    Args:
+        default: the key's default; for a node its class.
+        switch: of a node, the key that switches it on: while that one has its default, the node's others mean nothing.
+
+    Example:
+        >>> @dataclass
+        ... class Trainer:
+        ...     patience: int | None = added(None)
+    """
+    metadata = {ADDED: True, SWITCH: switch}
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
+    if isinstance(default, list | dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass
@@ -18,6 +45,7 @@ class Model:
 
 @dataclass
 class Cnn(Model):
+    _target_: str = "kerasdl.models.cnn.build"
     style: str = "sequential"
     filters: list[int] = field(default_factory=lambda: [10, 20])
     kernel_sizes: list[int] = field(default_factory=lambda: [5, 5])
@@ -31,6 +59,7 @@ class Cnn(Model):
 
 @dataclass
 class ImageClassifier(Model):
+    _target_: str = "kerasdl.models.image_classifier.build"
     style: str = "sequential"
     filters: list[int] = field(default_factory=lambda: [32, 64])
     kernel_sizes: list[int] = field(default_factory=lambda: [3, 3])
@@ -44,6 +73,7 @@ class ImageClassifier(Model):
 
 @dataclass
 class Layers(Model):
+    _target_: str = "kerasdl.models.layers.build"
     style: str = "sequential"
     layers: list[Any] = MISSING
 
@@ -91,6 +121,7 @@ class Task:
 
 @dataclass
 class Classification(Task):
+    _target_: str = "kerasdl.training.classification.Classification"
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     class_weights: Any = None
@@ -136,7 +167,7 @@ class Trainer:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     on_nan: str = "stop"
     rollback: Rollback = field(default_factory=Rollback)
-    adversarial: Adversarial = field(default_factory=Adversarial)
+    adversarial: Adversarial = added(Adversarial, switch="epsilon")
 
 
 @dataclass

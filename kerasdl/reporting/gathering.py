@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from kerasdl.config.source import recorded_sources
 from kerasdl.reporting.attachments import MAX_TEXT, Attachments, Picture, Section, Text
 from kerasdl.reporting.charts import Chart, epoch_charts, step_charts
 from kerasdl.reporting.facts import environment, numbers, progress, summary
@@ -90,7 +91,8 @@ def gather(found: Found, course: Chronicle, folder: Path) -> Page:
     config_yaml = attachments.text("config.yaml") or ""
     config = _configuration(config_yaml)
     typed = tags.get("command", "")
-    reproduction = reproduce(config, tags.get("kerasdl.config_hash", ""), typed) if config else None
+    expected, sources = tags.get("kerasdl.config_hash", ""), recorded_sources(run.params)
+    reproduction = reproduce(config, expected, typed, sources) if config else None
     epochs = epoch_charts(course.histories)
     own = {name: value for name, value in metrics.items() if not name.startswith("system/")}
     sections = attachments.sections(metrics)

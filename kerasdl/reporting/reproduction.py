@@ -1,6 +1,7 @@
 """The command that repeats a run: what was typed, if that still gives the run's configuration, else one made from it.
 
-Whether a command gives the configuration is never guessed: it is composed, and its hash compared with the run's.
+Whether a command gives the configuration is never guessed: it is composed, and its hash compared with the run's. Code
+of the user's own is compared, too, and what is missing or differs is said.
 """
 
 import shlex
@@ -13,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kerasdl.config.composition import compose, conf_dir
-from kerasdl.config.identity import config_hash, deciding
+from kerasdl.config.identity import config_hash, deciding, differences, source_digests
+from kerasdl.config.source import TARGETS, own_targets
 from kerasdl.errors import UserError
 
 _PROGRAMS = (["python", "-m", "kerasdl.train"], ["kerasdl-train"])
@@ -21,6 +23,7 @@ _CHOICES = ("model", "data", "task", "optimizer", "schedule", "trainer")
 # Where a run is kept and how it was found: nobody's choice of an experiment.
 _NOT_SHOWN = ("paths", "sweep", "resume", "tracking.uri")
 _ABSENT = object()
+_MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,18 @@ class Reproduction:
         as_typed: whether it is what was typed when the run began.
         defaults: for each key of the configuration (`optimizer.learning_rate`) that differs from what the chosen files
             say: their value, or "" where they have none.
+        note: what else the command needs, or how it differs from the run; or why there is no command. Sentences.
     """
 
     command: str | None
     as_typed: bool
     defaults: Mapping[str, str]
+    note: str = ""
 
 
-def reproduce(config: DictConfig, expected_hash: str, typed: str = "") -> Reproduction:
+def reproduce(
+    config: DictConfig, expected_hash: str, typed: str = "", sources: Mapping[str, str] | None = None
+) -> Reproduction:
     """Finds the command that composes to a configuration.
 
     Args:
@@ -47,30 +54,68 @@ def reproduce(config: DictConfig, expected_hash: str, typed: str = "") -> Reprod
         expected_hash: the run's `kerasdl.config_hash`.
         typed: the command line that the run was started with, as far as it is known. It may come from anywhere: it is
             read as overrides of the configuration, and never executed.
+        sources: digests of the source of the user's own code that the run began with, by the keys of their nodes.
     """
+    sources = sources or {}
     choices = _choices(config)
     base = _composed(choices)
     changes = list(_changes(_tree(base), _tree(config))) if base is not None else []
     known = {key: "" if default is _ABSENT else _shown(default) for key, default, _ in changes}
-    if (overrides := typed_overrides(typed)) is not None and _gives(overrides, expected_hash):
-        return Reproduction(_command(overrides), True, known)
+    if (overrides := typed_overrides(typed)) is not None and _gives(overrides, expected_hash, sources):
+        return Reproduction(_command(overrides), True, known, _about_code(config, sources))
     if base is not None:
         decides = _flat(deciding(base)) | _flat(deciding(config))
         deciding_changes = [item for item in changes if any(f"{key}.".startswith(f"{item[0]}.") for key in decides)]
         overrides = [*choices, *(_override(*change) for change in deciding_changes)]
-        if _gives(overrides, expected_hash):
-            return Reproduction(_command(overrides), False, known)
+        if _gives(overrides, expected_hash, sources):
+            return Reproduction(_command(overrides), False, known, _about_code(config, sources))
+        return Reproduction(None, False, known, _what_differs(config, overrides))
     return Reproduction(None, False, known)
+
+
+def _about_code(config: DictConfig, sources: Mapping[str, str]) -> str:
+    """Returns what a command needs of the user's own code, and whether the code that is here is that of the run."""
+    named = {where.removesuffix("._target_"): str(target) for where, target in own_targets(deciding(config))}
+    if not named:
+        return ""
+    packages = ",".join(sorted({target.partition(".")[0] for target in named.values()}))
+    sentences = [f"It needs {TARGETS}={packages} in the environment."]
+    try:
+        now = source_digests(config)
+    except UserError as error:
+        return " ".join([*sentences, f"That code isn't on the machine that wrote this page: {error}"])
+    if changed := [named[key] for key in now if key in sources and sources[key] != now[key]]:
+        sentences.append(
+            f"The source of {', '.join(changed)} on the machine that wrote this page isn't that of the run: with it "
+            "the command gives another result."
+        )
+    if unknown := [named[key] for key in now if key not in sources]:
+        sentences.append(f"The run doesn't know what the source of {', '.join(unknown)} was.")
+    return " ".join(sentences)
+
+
+def _what_differs(config: DictConfig, overrides: Sequence[str]) -> str:
+    """Returns why the nearest command that was found doesn't repeat the run."""
+    try:
+        nearest = compose(overrides)
+    except UserError as error:
+        return f"The nearest that was found is refused: {error}"
+    found = list(differences(deciding(config), deciding(nearest)))
+    if not found:
+        return "The run's configuration hash is that of another version of kerasdl."
+    phrases = [f"{key} is {_shown(other)}, not {_shown(value)}" for key, value, other in found[:_MOST_LISTED]]
+    more = f"; and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
+    return f"The nearest that was found differs: {'; '.join(phrases)}{more}."
 
 
 def _command(overrides: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "kerasdl.train", *overrides])
 
 
-def _gives(overrides: Sequence[str], expected_hash: str) -> bool:
+def _gives(overrides: Sequence[str], expected_hash: str, sources: Mapping[str, str]) -> bool:
     config = _composed(overrides)
     try:
-        return config is not None and config_hash(config) == expected_hash
+        return config is not None and config_hash(config, sources) == expected_hash
     except OmegaConfBaseException:  # an interpolation that nothing here answers
         return False
 

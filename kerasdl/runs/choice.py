@@ -5,10 +5,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kerasdl.config.identity import config_hash, deciding, differences
+from kerasdl.config.identity import config_hash, deciding, differences, source_digests
 from kerasdl.config.training_checks import can_be_run_id
 from kerasdl.errors import ResumeError
-from kerasdl.runs.folder import FINISHED, RunFolder, find, folder_named, folders
+from kerasdl.runs.folder import FINISHED, Record, RunFolder, find, folder_named, folders
 
 _MAY_CHANGE = "trainer.epochs"
 
@@ -70,6 +70,36 @@ def with_saved_configuration(config: DictConfig, overrides: Sequence[str], group
     return saved
 
 
+def changes(record: Record, config: DictConfig) -> dict[str, str]:
+    """Returns in what a configuration decides another result than that of a run: a phrase by key."""
+    saved = OmegaConf.create(record.config)
+    return {key: f"{key} was {before}, is {now}" for key, before, now in differences(deciding(saved), deciding(config))}
+
+
+def changed_sources(record: Record, config: DictConfig) -> list[str]:
+    """Returns the targets of the user's own whose source isn't the one that a run began with."""
+    now = source_digests(config)
+    return _targets(config, [key for key, digest in record.sources.items() if now.get(key) != digest])
+
+
+def unknown_sources(record: Record, config: DictConfig) -> list[str]:
+    """Returns the targets of the user's own whose source a run doesn't know, since an earlier version made it."""
+    return _targets(config, [key for key in source_digests(config) if key not in record.sources])
+
+
+def check_sources(folder: RunFolder, config: DictConfig) -> None:
+    """Raises ResumeError if the source of the user's own code has changed since a run began."""
+    if changed := changed_sources(folder.record, config):
+        raise ResumeError(
+            f"run {folder.id} began with other source of {_listed(changed)}: that module, or one of yours that it "
+            "imports, has changed since. Put it back as it was, or start a new run with resume=never."
+        )
+
+
+def _targets(config: DictConfig, keys: Sequence[str]) -> list[str]:
+    return [str(OmegaConf.select(config, f"{key}._target_")) for key in keys]
+
+
 def _taken(folder: RunFolder, config: DictConfig) -> RunFolder:
     folder.lock()
     try:
@@ -83,8 +113,7 @@ def _taken(folder: RunFolder, config: DictConfig) -> RunFolder:
 def _check_same(folder: RunFolder, config: DictConfig) -> None:
     record = folder.record
     saved = OmegaConf.create(record.config)
-    changed = list(differences(deciding(saved), deciding(config)))
-    others = [f"{key} was {before}, is {now}" for key, before, now in changed if key != _MAY_CHANGE]
+    others = [phrase for key, phrase in changes(record, config).items() if key != _MAY_CHANGE]
     if saved.tracking.backend != config.tracking.backend:
         others.append(f"tracking was {saved.tracking.backend}, is {config.tracking.backend}")
     if others:
@@ -92,6 +121,7 @@ def _check_same(folder: RunFolder, config: DictConfig) -> None:
             f"run {folder.id} has another configuration: {_listed(others)}. Type only resume={config.resume} to "
             "continue it as it was, or resume=never for a new run."
         )
+    check_sources(folder, config)
     if config.trainer.epochs < saved.trainer.epochs:
         raise ResumeError(
             f"trainer.epochs must be at least the {saved.trainer.epochs} of run {folder.id}. "

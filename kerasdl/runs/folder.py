@@ -43,6 +43,8 @@ class Record:
         metrics: of its end, once it has one: those of its model (`kerasdl.experiment.Result`), and its number of
             parameters.
         environment: versions, device and threads that the promise of equal bits depends on.
+        sources: digests of the source of the user's own code, by the keys of the nodes that name it; none for a run
+            of a version that didn't keep them.
     """
 
     config: dict[str, Any]
@@ -54,6 +56,7 @@ class Record:
     experiment: str | None = None
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    sources: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class RunFolder:
@@ -72,12 +75,18 @@ class RunFolder:
 
     @classmethod
     def new(
-        cls, output_dir: str | Path, config: dict[str, Any], config_hash: str, name: str | None = None
+        cls,
+        output_dir: str | Path,
+        config: dict[str, Any],
+        config_hash: str,
+        name: str | None = None,
+        sources: dict[str, str] | None = None,
     ) -> "RunFolder":
         """Names the folder of a new run, by the time if not by `name`; `create` makes it."""
         now = datetime.now()
         name = name or f"{now.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
-        record = Record(config, config_hash, "RUNNING", now.isoformat(timespec="microseconds"))
+        created = now.isoformat(timespec="microseconds")
+        record = Record(config, config_hash, "RUNNING", created, sources=sources or {})
         return cls(_runs(output_dir) / name, record)
 
     def create(self) -> None:

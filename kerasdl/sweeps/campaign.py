@@ -130,6 +130,8 @@ class Campaign:
         if self._settings.sampler == "grid":
             self._planned = plan.grid(self._composer, self._space)
             self._by_values = {_key(one.chosen): one for one in self._planned.values()}
+        else:
+            plan.check_unchanged(self._composer, self._space, self._study.trials(), self._master.paths.output_dir)
         for claim in self._study.orphans():
             self._study.release(claim)
         trials = self._study.trials()
@@ -232,7 +234,7 @@ class Campaign:
             self._study.note(claim, folder=folder)
             config = self._trial_config(one.config, claim.number, chosen)
             log = self._parent.logs / f"trial-{claim.number}.log"
-            self._processes.start(claim.number, name=folder, config=config, log=log)
+            self._processes.start(claim.number, name=folder, config=config, config_hash=one.config_hash, log=log)
             self._progress[claim.number] = Progress(
                 0, config.trainer.epochs, None, self._earlier.get(claim.number, 0.0)
             )

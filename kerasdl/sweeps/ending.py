@@ -1,10 +1,10 @@
 """A sweep's last lines: what came out, what failed, and what to type next."""
 
+import signal
 from collections import Counter
 from collections.abc import Sequence
 
 from kerasdl import console
-from kerasdl.cli import INTERRUPTED, TERMINATED
 from kerasdl.files import shorten
 from kerasdl.sweeps.parent import Parent
 from kerasdl.sweeps.trials import Objective, State, Trial, best, figure, label
@@ -20,7 +20,10 @@ def tell(
     problems: Sequence[str],
     interrupted: str | None,
 ) -> int:
-    """Says what came out of a sweep; returns the exit code: 0, 1 if something is missing, 130 or 143 after a signal."""
+    """Says what came out of a sweep, and returns the exit code.
+
+    It is 0; 1 if something is missing; after a signal 128 and its number.
+    """
     counts = Counter(trial.state for trial in trials)
     parts = [f"{counts[state]} {state.lower()}" for state in State if counts[state]]
     console.row("sweep", f"{name}: {len(trials)} trials, {', '.join(parts)}")
@@ -46,5 +49,5 @@ def tell(
         console.row("parent", parent.run_id)
         console.row("browse", parent.tracker.ui_command())
     if interrupted:
-        return INTERRUPTED if interrupted == "SIGINT" else TERMINATED
+        return 128 + signal.Signals[interrupted]
     return 1 if failed or problems or waiting else 0

@@ -42,7 +42,7 @@ def is_dead(owner: Mapping[str, Any]) -> bool:
 
 
 class Pulse:
-    """Watches other machines' heartbeats by this machine's clock: whose count stands still is gone.
+    """Watches other machines' heartbeats by this machine's clock: who shows the same for too long is gone.
 
     Clocks of two machines need not agree; who is looked at for the first time has the whole patience ahead.
 
@@ -54,12 +54,18 @@ class Pulse:
     def __init__(self, patience: float, now: Callable[[], float] = time.monotonic):
         self._patience = patience
         self._now = now
-        self._seen: dict[int, tuple[int, float]] = {}
+        self._seen: dict[int, tuple[Any, float]] = {}
 
-    def is_gone(self, trial: int, beat: int) -> bool:
-        """Returns whether the trial's count has been `beat` for longer than the patience."""
-        before, since = self._seen.get(trial, (None, 0.0))
-        if before != beat:
-            self._seen[trial] = (beat, self._now())
-            return False
-        return self._now() - since > self._patience
+    def gone(self, signs: Mapping[int, Any]) -> list[int]:
+        """Returns the trials whose sign of life hasn't changed for longer than the patience.
+
+        Args:
+            signs: of all trials that other machines work on now; what is missing is forgotten, so that it has the whole
+                patience ahead when it is worked on again.
+        """
+        now, before = self._now(), self._seen
+        self._seen = {
+            trial: before[trial] if trial in before and before[trial][0] == sign else (sign, now)
+            for trial, sign in signs.items()
+        }
+        return [trial for trial, (_, since) in self._seen.items() if now - since > self._patience]

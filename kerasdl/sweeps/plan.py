@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from kerasdl import runs
 from kerasdl.config.identity import config_hash
 from kerasdl.console import duration, say
 from kerasdl.errors import ConfigError
@@ -16,6 +17,8 @@ from kerasdl.sweeps.space import Space, Value
 from kerasdl.sweeps.storage import address, file_of, open_storage
 from kerasdl.sweeps.study import Study, has_study
 from kerasdl.sweeps.trials import DONE, Objective, State, Trial, figure, label
+
+_MOST_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,45 @@ def grid(composer: Composer, space: Space) -> dict[str, Planned]:
         one = compose(composer, space, chosen)
         planned.setdefault(one.config_hash, one)
     return planned
+
+
+def check_unchanged(composer: Composer, space: Space, trials: Sequence[Trial], output_dir: str) -> None:
+    """Refuses a search whose results so far are of other configurations than the command gives now.
+
+    Its sampler would learn from them, and `sweep.trials` count them. A grid takes up trials by their identity instead.
+
+    Raises:
+        ConfigError: names the trials, and what has changed if that is known on this machine.
+    """
+    others: list[tuple[Trial, Planned]] = []
+    for trial in trials:
+        if trial.chosen is None or not (trial.state in DONE or trial.reports):
+            continue
+        one = compose(composer, space, trial.chosen)
+        if one.config_hash != trial.config_hash:
+            others.append((trial, one))
+    if not others:
+        return
+    trial, one = others[0]
+    numbers = ", ".join(str(other.number) for other, _ in others[:_MOST_LISTED])
+    more = f" and {len(others) - _MOST_LISTED} more" if len(others) > _MOST_LISTED else ""
+    subject = f"trial {numbers} has" if len(others) == 1 else f"trials {numbers}{more} have"
+    raise ConfigError(
+        f"sweep: {subject} results of another configuration than this command gives now"
+        f"{_changed(trial, one, output_dir)}. Give the changed sweep another sweep.name, or put back what has changed."
+    )
+
+
+def _changed(trial: Trial, one: Planned, output_dir: str) -> str:
+    """Returns in what a trial's run differs from what is planned, if the run is on this machine, to follow a clause."""
+    if one.config is None:
+        return f" ({one.error})"
+    folder = runs.folder_named(output_dir, trial.folder) if trial.folder else None
+    if folder is None:
+        return ""
+    phrases = [*runs.changes(folder.record, one.config).values()]
+    phrases += [f"the source of {target}" for target in runs.changed_sources(folder.record, one.config)]
+    return f" ({'; '.join(phrases[:_MOST_LISTED])})" if phrases else ""
 
 
 def open_study(master: DictConfig, name: str, goals: Sequence[Objective]) -> Study:
@@ -105,6 +147,7 @@ def show(master: DictConfig, name: str, goals: Sequence[Objective], space: Space
             say(f"{state:<9} {label(space.shown(one.chosen))}  {values}".rstrip())
         total = len(planned)
     else:
+        check_unchanged(composer, space, trials, master.paths.output_dir)
         total = max(settings.trials, len(trials))
         for trial in trials:
             say(f"{trial.state:<9} {label(trial.overrides)}  {_values(trial, goals)}".rstrip())

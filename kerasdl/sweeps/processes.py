@@ -79,7 +79,8 @@ class Processes:
         if self._context.get_start_method() == "forkserver":
             from multiprocessing import forkserver
 
-            forkserver.ensure_running()
+            with _deaf_to_hangups():
+                forkserver.ensure_running()
 
     def share(self) -> str:
         """Returns in words what each trial gets of the machine."""
@@ -99,7 +100,8 @@ class Processes:
         ours, theirs = self._context.Pipe()
         arguments = (theirs, Job(**job, threads=self.threads, gpus=self._share(slot)))
         handle = self._context.Process(target=worker.main, args=arguments, name=f"trial {number}")
-        handle.start()
+        with _deaf_to_hangups():
+            handle.start()
         theirs.close()
         self.running[number] = Process(number, slot, handle, ours)
 
@@ -184,6 +186,22 @@ class Processes:
         each = max(1, len(self._gpus) // self.jobs)
         first = slot * each % len(self._gpus)
         return self._gpus[first : first + each]
+
+
+@contextlib.contextmanager
+def _deaf_to_hangups() -> Iterator[None]:
+    """Lets what is started within live on when the terminal is closed, until the sweep has asked its trials to save.
+
+    It inherits that SIGHUP is blocked; one that comes to this process meanwhile arrives at the end.
+    """
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def visible_gpus() -> tuple[str, ...]:

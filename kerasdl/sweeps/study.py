@@ -144,8 +144,8 @@ class Study:
             config_hash = trial.user_attrs.get("config_hash")
             if original(trial) in but or (hashes is not None and config_hash not in hashes):
                 continue
-            # Before it runs, so that a trial that runs always has an owner.
-            self._set(trial, owner=owner.this_process(), beat=0)
+            # The storage lets only one process do this, and only that one writes its name. If it is killed in between,
+            # the trial has no owner, gives no sign of life and is taken over.
             if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                 continue
             self._set(trial, owner=owner.this_process())
@@ -236,7 +236,8 @@ class Study:
 
     def release(self, claim: Claim, **attributes: Any) -> None:
         """Puts a claimed trial back, so that it goes on later."""
-        self._set(claim.id, **attributes)
+        # Without its owner, who may be dead: else it would look like an orphan until the next one has written its name.
+        self._set(claim.id, owner={}, **attributes)
         with _unless_taken():
             self._storage.set_trial_state_values(claim.id, TrialState.WAITING)
 
@@ -257,16 +258,16 @@ class Study:
         """Gives a sign of life for claimed trials."""
         for claim in claims:
             trial = self._storage.get_trial(claim.id)
-            # With the owner: another machine that wanted the trial at the same moment may have left its name there.
-            self._set(claim.id, owner=owner.this_process(), beat=trial.user_attrs.get("beat", 0) + 1)
+            self._set(claim.id, beat=trial.user_attrs.get("beat", 0) + 1)
 
     def take_over(self, pulse: owner.Pulse, own: Iterable[Claim]) -> list[int]:
         """Lets the trials of machines that give no sign of life be tried again; returns their numbers."""
         ours = {claim.id for claim in own}
+        running = {trial._trial_id: trial for trial in self._all((TrialState.RUNNING,)) if trial._trial_id not in ours}
+        known = {number: trial.user_attrs for number, trial in running.items()}
+        signs = {number: (attributes.get("owner"), attributes.get("beat")) for number, attributes in known.items()}
         taken = []
-        for trial in self._all((TrialState.RUNNING,)):
-            if trial._trial_id in ours or not pulse.is_gone(trial._trial_id, trial.user_attrs.get("beat", 0)):
-                continue
+        for trial in (running[number] for number in pulse.gone(signs)):
             try:  # the storage lets only one machine do this
                 self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
             except UpdateFinishedTrialError:

@@ -23,7 +23,7 @@ def sweep(hydra_context: Any, task_function: Any, master: DictConfig, arguments:
         arguments: the command line's overrides.
 
     Returns:
-        The exit code: 0 if all trials are finished, 1 if some failed, 130 or 143 after a signal.
+        The exit code: 0 if all trials are finished, 1 if some failed, 128 and its number after a signal.
 
     Raises:
         UserError: something that the user can mend.

@@ -32,6 +32,7 @@ class Trial:
         state: where it stands.
         overrides: what distinguishes it from the others: each swept key that applies to it, with its value (a number,
             a bool, None, or the text of anything else), in the order typed.
+        chosen: the same by axis key, as the command line takes it (`+key`); None until a sampler has chosen.
         config_hash: identity of what decides its result (`kerasdl.config.identity`).
         values: each objective's value, as `Objective`s are listed; None until it is finished, and if it failed. A
             pruned trial has the last one reported.
@@ -49,6 +50,7 @@ class Trial:
     state: State
     overrides: Mapping[str, Any]
     config_hash: str = ""
+    chosen: Mapping[str, Any] | None = None
     values: tuple[float, ...] | None = None
     reports: Mapping[int, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)

@@ -31,6 +31,7 @@ class Job:
     Attributes:
         name: of the run's folder.
         config: the configuration, a typed DictConfig.
+        config_hash: its identity when the trial was planned.
         threads: for TensorFlow, where the configuration leaves them open.
         gpus: indices of the GPUs that it may use; None leaves that to the environment.
         log: the file that gets what the trial prints.
@@ -38,6 +39,7 @@ class Job:
 
     name: str
     config: Any
+    config_hash: str
     threads: int
     gpus: tuple[str, ...] | None
     log: Path
@@ -110,6 +112,7 @@ def main(connection: Connection, job: Job) -> None:
 
 def _run(connection: Connection, job: Job) -> Ended:
     from kerasdl import experiment
+    from kerasdl.config.identity import config_hash
 
     def judge(epoch: int, step: int, metrics: Mapping[str, float]) -> bool:
         try:
@@ -120,6 +123,12 @@ def _run(connection: Connection, job: Job) -> Ended:
 
     if end := ended_before(job.config.paths.output_dir, job.name, _GRACE_SECONDS):
         return end
+    # Of all that decides the result only source can change while a sweep runs.
+    if config_hash(job.config) != job.config_hash:
+        raise UserError(
+            "the source of the sweep's own code has changed since the sweep began. Type the same command again: what "
+            "was trained with the source as it was is kept apart."
+        )
     result = experiment.run(job.config, name=job.name, judge=judge, threads=job.threads)
     metrics = {**result.metrics, "parameters": float(result.model.count_params())}
     return Ended(result.status, metrics, result.seconds, result.run_id, " ".join(result.problems) or None)

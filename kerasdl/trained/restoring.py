@@ -72,12 +72,13 @@ def from_checkpoint(
         which: `last` or `best`.
 
     Raises:
-        ResumeError: the checkpoint isn't here, or is of another network or version of kerasdl.
+        ResumeError: the checkpoint isn't here, or is of another network, other source or another version of kerasdl.
     """
     from kerasdl.assembly import build_optimizer, build_serving
     from kerasdl.training.averaging import keeps_averages, take_averages
     from kerasdl.training.state import model_variables, optimizer_variables
 
+    runs.check_sources(folder, config)
     snapshot = _snapshot(folder, which)
     info = data.check(config.data)
     network, serving = build_serving(config, info)

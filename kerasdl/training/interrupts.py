@@ -1,5 +1,12 @@
-"""Signals that stop cleanly: the first asks the loop to stop after its call, a second Ctrl-C ends it at once."""
+"""Signals that stop cleanly: the first asks the loop to stop after its call, a second Ctrl-C ends it at once.
 
+A terminal that is closed, or an ssh connection that is lost, sends SIGHUP. From then on nothing can be shown there, and
+whoever tries gets an error; what is still said then goes nowhere, so that it can't cost what is being saved.
+"""
+
+import contextlib
+import os
+import select
 import signal
 import sys
 import threading
@@ -8,18 +15,23 @@ from typing import Any
 
 # What `Interrupts.requested` says when no signal, but a pruner ends the run.
 PRUNED = "PRUNED"
+# Signals after which the system may soon kill the process: there is time to save the state, and for nothing else.
+URGENT = ("SIGTERM", "SIGHUP")
+_STANDARD_STREAMS = (0, 1, 2)
 
 
 class Interrupts:
-    """Turns SIGINT (Ctrl-C) and SIGTERM (preemption, `kill`) inside a `with` block into `requested`.
+    """Turns SIGINT (Ctrl-C), SIGTERM (preemption, `kill`) and SIGHUP (a closed terminal) in a `with` block into
+    `requested`.
 
-    Outside the main thread, where Python allows no signal handlers, nothing is changed.
+    A SIGHUP that is ignored stays ignored: that is how `nohup` works. Outside the main thread, where Python allows no
+    signal handlers, nothing is changed.
 
     Attributes:
         second: what answers the second SIGINT. In a notebook a KeyboardInterrupt; the command line sets it to the
             system's own handler, which ends the process even while TensorFlow computes or a file is uploaded.
-        requested: the signal that came, `SIGINT` or `SIGTERM`; None if none did. Whoever else wants training to stop
-            may set it.
+        requested: the signal that came, `SIGINT`, `SIGTERM` or `SIGHUP`; None if none did. Whoever else wants training
+            to stop may set it.
 
     Args:
         notice: what the first signal prints.
@@ -34,18 +46,43 @@ class Interrupts:
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, *_hangup()):
                 self._previous[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        is_command_line = self.second is signal.SIG_DFL
         for number, handler in self._previous.items():
-            # A Ctrl-C that came keeps what the next one does, until the process has ended.
-            if not (number == signal.SIGINT and self.requested and self.second is signal.SIG_DFL):
-                signal.signal(number, handler)
+            if self.requested and is_command_line and number == signal.SIGINT:
+                continue  # a Ctrl-C that came keeps what the next one does, until the process has ended
+            if self.requested and is_command_line and number in _hangup():
+                handler = signal.SIG_IGN  # a closed terminal sends it more than once, the shell and the system each
+            signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = signal.Signals(number).name
         signal.signal(signal.SIGINT, self.second)
+        if number in _hangup():
+            _leave_terminal()
         hint = "Ctrl-C again to stop at once." if number == signal.SIGINT else "The run can be resumed."
-        print(f"\n{self._notice} {hint}", file=sys.stderr, flush=True)
+        # The terminal may be gone, or be written to at this very moment: stopping matters more than saying so.
+        with contextlib.suppress(OSError, RuntimeError):
+            print(f"\n{self._notice} {hint}", file=sys.stderr, flush=True)
+
+
+def _hangup() -> tuple[int, ...]:
+    """Returns SIGHUP, where the system has it and it isn't ignored."""
+    number = getattr(signal, "SIGHUP", None)
+    return () if number is None or signal.getsignal(number) is signal.SIG_IGN else (number,)
+
+
+def _leave_terminal() -> None:
+    """Lets the standard streams that were a terminal which is gone lead nowhere; files, pipes, a live terminal stay."""
+    poll = select.poll()
+    for stream in _STANDARD_STREAMS:
+        poll.register(stream, 0)
+    gone = [stream for stream, event in poll.poll(0) if event & select.POLLHUP]
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in gone:
+        os.dup2(nowhere, stream)
+    os.close(nowhere)

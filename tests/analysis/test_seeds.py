@@ -88,6 +88,15 @@ def test_what_is_off_does_not_tell_runs_apart_not_even_from_those_before_there_w
     assert sorted(row.summary.n for row in tabulated([*runs, on]).rows) == [1, 3]
 
 
+def test_runs_of_different_source_are_rows_of_their_own():
+    runs = [make_run(0.9, seed, model___target_="mine.build", model___source_=source)
+            for source in ("0a1b", "2c3d") for seed in (0, 1)]  # fmt: skip
+    runs.append(make_run(0.9, 0, model___target_="mine.build"))  # of a version that kept no source
+    table = tabulated(runs)
+    assert sorted(row.summary.n for row in table.rows) == [1, 2, 2]
+    assert table.keys == ["model._source_"]
+
+
 def test_the_least_comes_first_where_less_is_better():
     runs = [make_run(value, metric="loss", model__units=value) for value in (0.3, math.nan, 0.1, 0.2)]
     table = tabulated(runs, "loss", maximize=False)

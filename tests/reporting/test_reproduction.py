@@ -6,7 +6,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from kerasdl import compose
-from kerasdl.config.identity import config_hash
+from kerasdl.config.identity import config_hash, source_digests
+from kerasdl.reporting import reproduction
 from kerasdl.reporting.reproduction import reproduce, typed_overrides
 
 
@@ -90,9 +91,53 @@ def test_a_command_line_is_read_as_overrides_or_not_at_all(typed, overrides):
     assert typed_overrides(typed) == overrides
 
 
-def test_a_network_of_somebody_elses_gives_no_command():
-    config, identity = saved("data=digits")
+def test_a_network_of_somebody_elses_says_what_its_command_needs():
+    config, _ = saved("data=digits")
     config.model._target_ = "their_package.build"
+    sources = {"model": "0123456789abcdef"}
+    found = reproduce(config, config_hash(config, sources), sources=sources)
+    assert config_hash(compose(overrides_of(found.command)), sources) == config_hash(config, sources)
+    assert found.note == (
+        "It needs KERASDL_TARGETS=their_package in the environment. That code isn't on the machine that wrote this "
+        "page: model._target_: there is no module their_package. Install its package, or set PYTHONPATH to the folder "
+        "that holds it."
+    )
+
+
+def test_code_that_has_changed_since_is_said(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_nets.py").write_text("def build(): ...")
+    config, identity = saved("data=digits", "model._target_=my_nets.build")
+    sources = source_digests(config)
+    needed = "It needs KERASDL_TARGETS=my_nets in the environment."
+    found = reproduce(config, identity, sources=sources)
+    assert (found.command is None, found.note) == (False, needed)
+    (tmp_path / "my_nets.py").write_text("def build(): return 1")
+    changed = reproduce(config, identity, sources=sources)
+    assert changed.command == found.command
+    assert changed.note == (
+        f"{needed} The source of my_nets.build on the machine that wrote this page isn't that of the run: with it the "
+        "command gives another result."
+    )
+    unknown = reproduce(config, config_hash(config, {}))  # of a version that kept no source
+    assert unknown.note == f"{needed} The run doesn't know what the source of my_nets.build was."
+
+
+def test_without_a_command_it_is_said_what_differs():
+    config, _ = saved("data=digits")
     found = reproduce(config, "0123456789abcdef")
+    assert (found.command, found.note) == (
+        None, "The run's configuration hash is that of another version of kerasdl."
+    )  # fmt: skip
+    config.model.dropout = "much"  # as another version may have allowed it
+    found = reproduce(config, config_hash(config))
     assert found.command is None
-    assert identity != "0123456789abcdef"
+    assert found.note == "The nearest that was found is refused: model.dropout must be a number. Received: much."
+
+
+def test_of_many_differences_some_are_named(monkeypatch):
+    config, identity = saved("data=digits", "seed=3", "model.dropout=0.25")
+    monkeypatch.setattr(reproduction, "_override", lambda key, old, new: f"{key}={old}")  # as if it could not be typed
+    found = reproduce(config, identity)
+    assert found.command is None
+    assert found.note == "The nearest that was found differs: model.dropout is 0.5, not 0.25; seed is 0, not 3."

@@ -13,7 +13,8 @@ from kerasdl import compose
 from kerasdl.config.checks import check
 from kerasdl.config.identity import config_hash
 from kerasdl.errors import ConfigError, ResumeError
-from kerasdl.runs import FINISHED, RunFolder, choose, named
+from kerasdl.record import new_folder
+from kerasdl.runs import FINISHED, RunFolder, choose, named, unknown_sources
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +240,58 @@ def test_a_run_of_a_name_that_is_finished_does_not_go_on(config, begun_trial):
     begun_trial("rate-0a1b-c2d3", status=FINISHED)
     with pytest.raises(ResumeError, match="is finished, after 2 epochs"):
         named(config(), "rate-0a1b-c2d3")
+
+
+@pytest.fixture
+def own(config, tmp_path, monkeypatch):
+    """Composes the small experiment with a model of the user's own; the model is edited with `own.write`."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("KERASDL_TARGETS", "my_nets")
+
+    def composed(*overrides):
+        conf = config(*overrides)
+        conf.model = OmegaConf.create({"_target_": "my_nets.build"})
+        return conf
+
+    composed.write = (tmp_path / "my_nets.py").write_text
+    composed.write("def build(width=3): ...\n")
+    return composed
+
+
+def left_behind(conf, **changes):
+    folder = new_folder(conf)
+    folder.create()
+    folder.update(status="KILLED", **changes)
+    folder.unlock()
+    return folder
+
+
+def test_a_run_of_changed_code_is_not_gone_on_with(own):
+    folder = left_behind(own(), run_id="abcd1234")
+    for how in ("auto", "abcd1234"):
+        chosen = choose(own(f"resume={how}"))
+        assert chosen.path == folder.path
+        chosen.unlock()
+    own.write("def build(width=4): ...\n")
+    assert choose(own("resume=auto")) is None
+    with pytest.raises(ResumeError) as caught:
+        choose(own("resume=abcd1234"))
+    assert str(caught.value) == (
+        "run abcd1234 began with other source of my_nets.build: that module, or one of yours that it imports, has "
+        "changed since. Put it back as it was, or start a new run with resume=never."
+    )
+    with pytest.raises(ResumeError, match="has another configuration: seed was 0, is 1"):
+        choose(own("resume=abcd1234", "seed=1"))
+    folder.lock()  # nothing was taken
+    folder.unlock()
+    own.write("def build(width=3): ...  # as it was\n")
+    choose(own("resume=auto")).unlock()
+
+
+def test_a_run_of_a_version_that_kept_no_source_can_go_on(own):
+    folder = left_behind(own(), run_id="abcd1234", sources={})
+    assert unknown_sources(folder.record, own()) == ["my_nets.build"]
+    choose(own("resume=abcd1234")).unlock()
 
 
 def plain(conf, *but):

@@ -90,32 +90,40 @@ def pulse():
 def test_who_beats_is_there(pulse):
     pulse, clock = pulse
     for beat in range(10):
-        assert not pulse.is_gone(1, beat)
+        assert pulse.gone({1: beat}) == []
         clock.now += 29
 
 
 def test_who_stands_still_for_longer_than_the_patience_is_gone(pulse):
     pulse, clock = pulse
-    assert not pulse.is_gone(1, 5)
+    assert pulse.gone({1: 5}) == []
     clock.now += 30
-    assert not pulse.is_gone(1, 5)
+    assert pulse.gone({1: 5}) == []
     clock.now += 0.1
-    assert pulse.is_gone(1, 5)
+    assert pulse.gone({1: 5}) == [1]
 
 
 def test_who_is_seen_for_the_first_time_has_the_whole_patience_ahead(pulse):
     pulse, clock = pulse
     clock.now += 1000
-    assert not pulse.is_gone(1, 0)
+    assert pulse.gone({1: 0}) == []
     clock.now += 29
-    assert not pulse.is_gone(2, 0)
+    assert pulse.gone({1: 0, 2: 0}) == []
     clock.now += 2
-    assert pulse.is_gone(1, 0)
-    assert not pulse.is_gone(2, 0)
+    assert pulse.gone({1: 0, 2: 0}) == [1]
 
 
-def test_a_count_that_begins_again_is_a_sign_of_life(pulse):
+def test_a_count_that_begins_again_and_another_owner_are_signs_of_life(pulse):
     pulse, clock = pulse
-    pulse.is_gone(1, 7)
-    clock.now += 31
-    assert not pulse.is_gone(1, 0)
+    for sign in (("left", 7), ("left", 0), ("right", 0)):
+        assert pulse.gone({1: sign}) == []
+        clock.now += 31
+
+
+def test_who_was_away_meanwhile_has_the_whole_patience_ahead(pulse):
+    pulse, clock = pulse
+    pulse.gone({1: 0})
+    clock.now += 20
+    pulse.gone({})
+    clock.now += 20
+    assert pulse.gone({1: 0}) == []

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
+from kerasdl import record
 from kerasdl.errors import ConfigError
 from kerasdl.sweeps import plan
 from kerasdl.sweeps.frozen import Composer
@@ -142,18 +143,55 @@ def test_what_is_done_is_shown_with_an_estimate_of_the_rest(command, capsys):
     ]  # fmt: skip
 
 
+def drawn(made, rate, state=State.FINISHED, **attributes):
+    """Adds a trial of a search as if it was drawn, trained, and ended in a state."""
+    study, chosen = plan.open_study(made.master, made.name, made.goals), {"optimizer.learning_rate": rate}
+    one = plan.compose(made.composer, made.space, chosen)
+    study.add_unsampled()
+    claim = study.claim(None, 100)
+    study.identify(claim, made.space, chosen, one.config_hash)
+    study.note(claim, **attributes)
+    if state is State.WAITING:
+        study.report(claim, 10, 0.5, 1)
+        study.release(claim)
+    else:
+        study.finish(claim, state, None if state is State.FAILED else [0.5], seconds=10.0)
+    return one
+
+
 def test_of_a_search_the_trials_so_far_are_shown(command, capsys):
     rates = "optimizer.learning_rate=interval(0.1,1)"
     made = command("sweep=random", "sweep.trials=3", rates)
-    study = plan.open_study(made.master, made.name, made.goals)
-    study.add_unsampled()
-    claim = study.claim(None, 3)
-    study.identify(claim, made.space, {"optimizer.learning_rate": 0.25}, "hash")
-    study.finish(claim, State.FINISHED, [0.5], seconds=10.0)
+    drawn(made, 0.25)
     assert shown(made, capsys) == [
         "FINISHED  learning_rate=0.25  val_accuracy 0.5000",
         f"sweep {made.name}: 3 trials, 2 to run, about 20 s with sweep.jobs=1",
     ]
+
+
+@pytest.mark.parametrize("state", [State.FINISHED, State.PRUNED, State.WAITING])
+def test_a_search_does_not_count_trials_of_another_configuration(command, capsys, state):
+    """Not those either whose configuration is another since a file in conf/ was edited, which nobody typed."""
+    typed = ("sweep=random", "sweep.trials=3", "optimizer.learning_rate=interval(0.1,1)", "sweep.name=mine")
+    before = command(*typed, "model.dropout=0.2")
+    drawn(before, 0.25, state)
+    drawn(before, 0.5, State.FAILED)  # it has come to nothing, and is tried again
+    shown(before, capsys)
+    with pytest.raises(ConfigError) as caught:
+        shown(command(*typed, "model.dropout=0.3", "sweep.jobs=2"), capsys)
+    assert str(caught.value) == (
+        "sweep: trial 0 has results of another configuration than this command gives now. Give the changed sweep "
+        "another sweep.name, or put back what has changed."
+    )
+
+
+def test_a_search_says_what_has_changed_if_it_is_known(command, capsys):
+    typed = ("sweep=random", "sweep.trials=3", "optimizer.learning_rate=interval(0.1,1)", "sweep.name=mine")
+    before = command(*typed)
+    one = drawn(before, 0.25, folder="mine-0")
+    record.new_folder(one.config, "mine-0").create()
+    with pytest.raises(ConfigError, match=r"now \(model\.dropout was 0\.0, is 0\.3; seed was 0, is 1\)\. Give"):
+        shown(command(*typed, "model.dropout=0.3", "seed=1"), capsys)
 
 
 def test_a_grid_over_an_interval_is_refused(command):

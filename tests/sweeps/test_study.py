@@ -341,14 +341,83 @@ def test_a_machine_that_wakes_up_finds_its_trial_taken_and_leaves_it(opened, whe
     assert [(trial.number, trial.values, trial.run_id) for trial in other.trials()] == [(0, (0.9,), None)]
 
 
-def test_the_owner_is_who_beats(opened, where):
-    """A machine that came second may have left its name."""
-    study = filled(opened(where), 0)
-    claim = study.claim(None, None)
-    open_storage(where).set_trial_user_attr(claim.id, "owner", {"machine": "elsewhere", "host": "elsewhere"})
-    assert study.trials()[0].host == "elsewhere"
-    study.beat([claim])
-    assert study.trials()[0].host == owner.this_process()["host"]
+@pytest.fixture
+def machines(opened, where, monkeypatch):
+    """Makes studies of machines with names of their own; at any time the one acts that was named last."""
+    monkeypatch.setattr(owner, "machine", lambda: acting[-1])
+    monkeypatch.setattr(owner, "this_process", lambda: {"machine": acting[-1], "host": acting[-1], "pid": 2**22 + 1})
+    acting = ["nobody"]
+
+    def machine(name):
+        study = opened(where)
+
+        def acts(method, *arguments):
+            acting.append(name)
+            try:
+                return getattr(study, method)(*arguments)
+            finally:
+                acting.pop()
+
+        acts.study = study
+        return acts
+
+    return machine
+
+
+def test_who_loses_a_race_for_a_trial_leaves_no_name(machines, monkeypatch):
+    """The other is a moment faster, just when both have seen that the trial waits."""
+    first, second = machines("first"), machines("second")
+    filled(first.study, 0, 1)
+    won, look = [], second.study._all
+
+    def overtaken(*arguments):
+        found = look(*arguments)
+        if not won:
+            won.append(first("claim", {"h0"}, None))
+        return found
+
+    monkeypatch.setattr(second.study, "_all", overtaken)
+    other = second("claim", None, None)
+    assert [claim.number for claim in [*won, other]] == [0, 1]
+    assert {trial.number: trial.host for trial in first.study.trials()} == {0: "first", 1: "second"}
+    # No process of these numbers lives: each machine finds its own trial, and not the other's.
+    assert [claim.number for claim in second("orphans")] == [1]
+    assert [claim.number for claim in first("orphans")] == [0]
+
+
+def test_who_is_killed_before_it_has_written_its_name_loses_its_trial_to_who_waits(machines, monkeypatch, pulses):
+    killed, other, pulse = machines("killed"), machines("other"), pulses()
+    filled(killed.study, 0)
+    killed("release", killed("claim", None, None))  # an earlier attempt; its process has ended, too
+
+    def kill(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(killed.study._storage, "set_trial_user_attr", kill)
+        with pytest.raises(KeyboardInterrupt):
+            killed("claim", None, None)
+    assert states(other.study) == [(0, "RUNNING")]
+    assert killed("orphans") == other("orphans") == []  # it may be anyone's
+    assert other("take_over", pulse, []) == []
+    Clock.now += 31
+    assert other("take_over", pulse, []) == [0]
+    assert other("claim", None, None).number == 0
+
+
+def test_a_trial_that_is_claimed_again_has_the_whole_patience_ahead(opened, where, pulses):
+    """However long it waited since another machine saw it run."""
+    study, other, pulse = filled(opened(where), 0), opened(where), pulses()
+    first = study.claim(None, None)
+    assert other.take_over(pulse, []) == []
+    study.release(first)
+    for _ in range(3):
+        Clock.now += 15
+        assert other.take_over(pulse, []) == []
+    study.claim(None, None)
+    assert other.take_over(pulse, []) == []
+    Clock.now += 31
+    assert other.take_over(pulse, []) == [0]
 
 
 # Of a metric that trials report, in the order of their numbers.

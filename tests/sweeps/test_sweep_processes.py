@@ -4,18 +4,22 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
+from sweeping import attempts
 
+from kerasdl.config.identity import config_hash
+from kerasdl.errors import UserError
 from kerasdl.sweeps import processes, worker
 from kerasdl.sweeps.processes import Processes, cores, visible_gpus
 from kerasdl.sweeps.worker import Ended, Evaluation
 
-JOB = {"config": None, "log": Path(os.devnull)}
+JOB = {"config_hash": "0a1b2c3d4e5f6071", "config": None, "log": Path(os.devnull)}
 
 
 @pytest.fixture
@@ -287,3 +291,34 @@ def test_without_a_driver_there_are_no_gpus(monkeypatch, error):
 
 def test_cores_are_those_that_this_process_may_use():
     assert 1 <= cores() <= os.cpu_count()
+
+
+def test_a_trial_whose_code_has_changed_since_it_was_planned_is_not_trained(config, tmp_path, monkeypatch):
+    """Its folder, and its place in the study, are named after what was planned."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("KERASDL_TARGETS", "my_nets")
+    (tmp_path / "my_nets.py").write_text("def build(): ...")
+    conf = config("model._target_=my_nets.build")
+    job = worker.Job("mine-0", conf, config_hash(conf), 1, None, Path(os.devnull))
+    (tmp_path / "my_nets.py").write_text("def build(): return 1")
+    with pytest.raises(UserError, match=r"^the source of the sweep's own code has changed since the sweep began\."):
+        worker._run(None, job)
+    assert not (tmp_path / "mlruns" / "runs").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="trials are forked elsewhere")
+def test_a_sweep_whose_terminal_is_closed_saves_its_trials(in_terminal, fast, tmp_path):
+    from kerasdl.runs import folders, sweep_folders
+
+    terminal = in_terminal(
+        "-m", *fast, "seed=0,1", "trainer.epochs=400", "trainer.checkpoint.every=100epochs",
+        "trainer.checkpoint.best=null", "tracking.system_metrics=false", "sweep.jobs=2", "sweep.name=mine",
+    )  # fmt: skip
+    terminal.wait_for(r"seed=0.*[1-9]/400(?s:.*)seed=1.*[1-9]/400")
+    assert terminal.close() == 128 + signal.SIGHUP
+    output_dir = tmp_path / "mlruns"
+    assert [trial.state.name for trial in attempts(output_dir, "mine")] == ["WAITING"] * 2
+    trials = list(folders(output_dir))
+    assert [folder.record.status for folder in [*trials, *sweep_folders(output_dir)]] == ["KILLED"] * 3
+    for folder in trials:
+        assert len([*folder.checkpoints.glob("step-*.npz")]) == 1, folder.name
