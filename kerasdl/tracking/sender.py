@@ -82,8 +82,8 @@ class Sender:
         run = self._client.get_run(known) if known else self._find_run() or self._create_run()
         if run.info.lifecycle_stage != "active":
             raise TrackingError(
-                f"MLflow run {run.info.run_id} must not be deleted. Restore it (mlflow runs restore --run-id "
-                f"{run.info.run_id}, with MLFLOW_TRACKING_URI={self._store.address}), or start another run."
+                f"MLflow run {run.info.run_id} must not be deleted. Start another run, or restore it: "
+                f"{self._store.mlflow_command('runs', 'restore', '--run-id', run.info.run_id)}"
             )
         if self.abandoned.is_set():
             return

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
+from kerasdl.config import typed
 from kerasdl.config.schema import Paths
 from kerasdl.errors import TrackingError
 from kerasdl.files import put_in_place, shorten
@@ -113,13 +114,22 @@ class Store:
             return nullcontext()
         return filelock.FileLock(f"{self.database}.lock", timeout=LOCK_TIMEOUT_SECONDS)
 
+    def place(self) -> dict[str, str]:
+        """Returns the keys by which a command that is typed in the present working directory finds this store."""
+        is_default = self.output_dir == Path(Paths.output_dir).resolve()
+        place = {} if is_default else {"paths.output_dir": shorten(self.output_dir)}
+        return place | {"tracking.uri": self.address} if self.key == "tracking.uri" else place
+
     def ui_command(self) -> str:
         """Returns the command that opens the MLflow UI on this store, from the present working directory."""
-        if self.key == "tracking.uri":
-            return shlex.join(["python", "-m", "kerasdl.ui", f"tracking.uri={self.address}"])
-        if self.key == "MLFLOW_TRACKING_URI" or self.output_dir == Path(Paths.output_dir).resolve():
-            return "python -m kerasdl.ui"
-        return shlex.join(["python", "-m", "kerasdl.ui", f"paths.output_dir={shorten(self.output_dir)}"])
+        return typed.command("ui", self.place())
+
+    def mlflow_command(self, *words: str) -> str:
+        """Returns a command of MLflow's own on this store: `mlflow` and `words`."""
+        command = shlex.join(["mlflow", *words])
+        if self.key == "MLFLOW_TRACKING_URI":  # the environment has it
+            return command
+        return f"MLFLOW_TRACKING_URI={shlex.quote(self.address)} {command}"
 
 
 def locate(config) -> Store:
@@ -221,7 +231,7 @@ def experiment_id(client: "MlflowClient", name: str, store: Store) -> str:
     if experiment.lifecycle_stage != "active":
         raise TrackingError(
             f"tracking.experiment must name an experiment that isn't deleted. Received: '{name}'. Choose another name, "
-            f"or restore it: mlflow experiments restore --experiment-id {experiment.experiment_id} (with "
-            f"MLFLOW_TRACKING_URI={store.address})."
+            "or restore it: "
+            f"{store.mlflow_command('experiments', 'restore', '--experiment-id', experiment.experiment_id)}"
         )
     return experiment.experiment_id
