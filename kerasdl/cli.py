@@ -16,7 +16,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from kerasdl import runs
-from kerasdl.config.composition import conf_dir, groups, quoted, register
+from kerasdl.config.composition import conf_dir, register
+from kerasdl.config.explain import as_config_error
+from kerasdl.config.overrides import for_hydra, groups
 from kerasdl.errors import ConfigError, UserError
 
 INTERRUPTED = 130
@@ -55,9 +57,11 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
             )
         # Inside the job, so that Hydra adds no lines of its own to a failure.
         try:
-            if hydra_config.mode == RunMode.RUN:
-                _check_single(config, hydra_config.overrides.task)
-            codes.append(run(runs.with_saved_configuration(config, hydra_config.overrides.task, groups())) or 0)
+            with as_config_error():
+                if hydra_config.mode == RunMode.RUN:
+                    _check_single(config, hydra_config.overrides.task)
+                config = runs.with_saved_configuration(config, hydra_config.overrides.task, groups(conf_dir()))
+            codes.append(run(config) or 0)
         except (KeyboardInterrupt, Exception) as error:
             codes.append(_tell(error))
         if codes[-1] in (INTERRUPTED, TERMINATED):
@@ -72,18 +76,17 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     def main() -> None:
         import hydra
 
-        from kerasdl.config.explain import as_config_error
         from kerasdl.training.interrupts import Interrupts
 
         Interrupts.second = signal.SIG_DFL
         # Python would search the million objects of TensorFlow and MLflow for garbage before it ends: 1.5 to 2.4 s.
         atexit.register(gc.freeze)
         register()
-        sys.argv[1:] = quoted(sys.argv[1:])
         codes.clear()
         full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
         try:
+            sys.argv[1:] = for_hydra(sys.argv[1:], conf_dir())
             with as_config_error():
                 hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
         except JobFailed as error:

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kerasdl.config.explain import did_you_mean, explain
+from kerasdl.config.explain import config_error, did_you_mean
 from kerasdl.config.instantiate import check_target
 from kerasdl.config.training_checks import check_adversarial, check_callbacks, check_checkpoints
 from kerasdl.errors import ConfigError
@@ -86,14 +86,14 @@ _RANGES: dict[str, tuple[float, float | None, bool, bool]] = {
 
 def check(config: DictConfig) -> None:
     """Raises ConfigError, naming the key, for the first thing in `config` that can't work."""
-    _check_added(config)
     try:
+        _check_added(config)
         missing = OmegaConf.missing_keys(config)
         if missing:
             raise ConfigError(f"{min(missing)} has no value. Give one: {min(missing)}=...")
         tree: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error)) from error
+        raise config_error(error) from error
     for key, choices in _CHOICES.items():
         value = _select(tree, key)
         if value is not None and value not in choices:
