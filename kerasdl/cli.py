@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from kerasdl import runs
 from kerasdl.config.composition import conf_dir, register
 from kerasdl.config.explain import as_config_error
-from kerasdl.config.overrides import for_hydra, groups
+from kerasdl.config.overrides import flags_first, for_hydra, groups
 from kerasdl.errors import ConfigError, UserError
 
 INTERRUPTED = 130
@@ -57,6 +57,8 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
             )
         # Inside the job, so that Hydra adds no lines of its own to a failure.
         try:
+            # Paths mean what they mean where the user stands, whatever hydra.job.chdir says.
+            os.chdir(hydra_config.runtime.cwd)
             with as_config_error():
                 if hydra_config.mode == RunMode.RUN:
                     _check_single(config, hydra_config.overrides.task)
@@ -86,7 +88,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
         full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
         try:
-            sys.argv[1:] = for_hydra(sys.argv[1:], conf_dir())
+            sys.argv[1:] = for_hydra(flags_first(sys.argv[1:]), conf_dir())
             with as_config_error():
                 hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
         except JobFailed as error:

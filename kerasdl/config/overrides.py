@@ -1,7 +1,8 @@
-"""From overrides as they are typed to overrides as Hydra takes them.
+"""From a command line as it is typed to one that Hydra takes.
 
-Hydra chooses from a group by a text or a list of texts, and reads `null`, `nan` and `3` as something else. Here `null`
-chooses nothing from a group that may be left out, and a name that looks like a number stays a name.
+Hydra wants its flags before the overrides, where people type `model=cnn -m seed=0,1`. It chooses from a group by a text
+or a list of texts, and reads `null`, `nan` and `3` as something else. Here `null` chooses nothing from a group that may
+be left out, and a name that looks like a number stays a name.
 """
 
 from collections.abc import Sequence
@@ -22,6 +23,29 @@ def groups(folder: Path) -> list[str]:
 def options(folder: Path, group: str) -> list[str]:
     """Returns the names that a group offers."""
     return sorted(file.stem for file in (folder / group).glob("*.yaml"))
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """Returns a command line with Hydra's flags, and the values that they take, before the overrides."""
+    from hydra._internal.utils import get_args_parser
+
+    actions = get_args_parser()._option_string_actions
+    flags: list[str] = []
+    overrides: list[str] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        action = actions.get(word)
+        if action is None:
+            (flags if word.startswith("-") else overrides).append(word)
+        elif action.nargs == "?":  # without a value it would take the first override for one
+            value = left.pop(0) if left and left[0] in (action.choices or ()) else action.const
+            flags.append(f"{action.option_strings[0]}={value}")
+        elif action.nargs is None and left:
+            flags += [word, left.pop(0)]
+        else:
+            flags.append(word)
+    return [*flags, *overrides]
 
 
 def for_hydra(words: Sequence[str], folder: Path) -> list[str]:

@@ -21,7 +21,7 @@ from kerasdl.config import typed
 from kerasdl.config.schema import Paths
 from kerasdl.errors import TrackingError
 from kerasdl.files import put_in_place, shorten
-from kerasdl.tracking import checks, secrets
+from kerasdl.tracking import checks, deleted, secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,8 +75,10 @@ class Store:
 
         Raises:
             TrackingError: naming the key to change, if a directory can't be written or is full, the database isn't
-                one, or a tracking server doesn't answer within `checks.SERVER_TIMEOUT_SECONDS`.
+                one, or MLflow keeps no runs at such an address.
+            Away: a tracking server doesn't answer within `checks.SERVER_TIMEOUT_SECONDS`.
         """
+        checks.check_address(self.uri, self.key)
         checks.check_directory(self.output_dir, "paths.output_dir")
         if self.database:
             if self.database.parent != self.output_dir:
@@ -158,6 +160,7 @@ def open_store(config) -> "MlflowClient":
 
 def require(store: Store) -> None:
     """Raises TrackingError if `store` is a local database that doesn't exist yet, or a server that doesn't answer."""
+    checks.check_address(store.uri, store.key)
     if store.database and not store.database.is_file():
         raise TrackingError(
             f"{store.key} must be where runs were written: there is no {shorten(store.database)} yet. "
@@ -229,9 +232,5 @@ def experiment_id(client: "MlflowClient", name: str, store: Store) -> str:
                     "Choose another name."
                 ) from error
     if experiment.lifecycle_stage != "active":
-        raise TrackingError(
-            f"tracking.experiment must name an experiment that isn't deleted. Received: '{name}'. Choose another name, "
-            "or restore it: "
-            f"{store.mlflow_command('experiments', 'restore', '--experiment-id', experiment.experiment_id)}"
-        )
+        raise deleted.experiment_error(store, name, experiment.experiment_id)
     return experiment.experiment_id

@@ -6,7 +6,7 @@ import pytest
 
 from kerasdl import compose
 from kerasdl.config.composition import conf_dir
-from kerasdl.config.overrides import for_hydra
+from kerasdl.config.overrides import flags_first, for_hydra
 from kerasdl.errors import ConfigError, ResumeError
 
 OPTIONAL = ("callbacks", "debug", "experiment")
@@ -58,6 +58,22 @@ def test_names_that_look_like_numbers_are_names():
 def test_a_runs_id_that_looks_like_a_number_is_an_id(run, tmp_path):
     with pytest.raises(ResumeError, match=f"there is no run {run} under"):
         compose([f"resume={run}", f"paths.output_dir={tmp_path}"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken"),
+    [
+        ("model=cnn -m seed=0,1", "-m model=cnn seed=0,1"),
+        ("seed=1 --cfg job --config-dir a=b model=x --resolve", "--cfg job --config-dir a=b --resolve seed=1 model=x"),
+        ("seed=1 --info model=cnn", "--info=all seed=1 model=cnn"),
+        ("seed=1 -i config model=cnn", "--info=config seed=1 model=cnn"),
+        ("seed=1 --config-dir=lr=1 ~debug", "--config-dir=lr=1 seed=1 ~debug"),
+        ("seed=1 --unknown model=cnn --cfg", "--unknown --cfg seed=1 model=cnn"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_flags_may_stand_among_overrides(typed, taken):
+    assert flags_first(typed.split()) == taken.split()
 
 
 def test_everything_else_stays_as_it_is_typed():
