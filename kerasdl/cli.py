@@ -12,11 +12,12 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from kerasdl import runs
-from kerasdl.config.composition import conf_dir, register
+from kerasdl.config.composition import completed, conf_dir, register
 from kerasdl.config.explain import as_config_error
 from kerasdl.config.overrides import flags_first, for_hydra, groups
 from kerasdl.errors import ConfigError, UserError
@@ -51,18 +52,19 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
         from hydra.types import RunMode
 
         hydra_config = HydraConfig.get()
+        # Unresolved: an interpolation that was typed refers to the experiment, not to Hydra's node.
+        about: Any = OmegaConf.to_container(hydra_config.job, resolve=False)
+        overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
         if hydra_config.mode == RunMode.MULTIRUN:
-            print(
-                f"\njob {hydra_config.job.num + 1}: {hydra_config.job.override_dirname.replace(',', ' ')}", flush=True
-            )
+            print(f"\njob {about['num'] + 1}: {about['override_dirname'].replace(',', ' ')}", flush=True)
         # Inside the job, so that Hydra adds no lines of its own to a failure.
         try:
             # Paths mean what they mean where the user stands, whatever hydra.job.chdir says.
             os.chdir(hydra_config.runtime.cwd)
             with as_config_error():
                 if hydra_config.mode == RunMode.RUN:
-                    _check_single(config, hydra_config.overrides.task)
-                config = runs.with_saved_configuration(config, hydra_config.overrides.task, groups(conf_dir()))
+                    _check_single(config, overrides)
+                config = runs.with_saved_configuration(completed(config), overrides, groups(conf_dir()))
             codes.append(run(config) or 0)
         except (KeyboardInterrupt, Exception) as error:
             codes.append(_tell(error))

@@ -103,6 +103,7 @@ def check(config: DictConfig) -> None:
         for number in value if isinstance(value, list) else [value]:
             if number is not None and not _inside(number, limits):
                 raise ConfigError(f"{key} must be {_range(limits)}. Received: {number}.")
+    _check_normalization(tree)
     _check_auto(tree)
     _check_validation(tree)
     _check_contradictions(tree)
@@ -125,6 +126,15 @@ def _check_added(node: DictConfig, where: str = "") -> None:
             raise ConfigError(f"{name}: there is no such key.{did_you_mean(str(key), known)}")
         if not OmegaConf.is_missing(node, key) and isinstance(node[key], DictConfig):
             _check_added(node[key], f"{name}.")
+
+
+def _check_normalization(tree: dict) -> None:
+    for key in ("data.normalization.mean", "data.normalization.std"):
+        values = _select(tree, key)
+        if not (isinstance(values, list) and values and all(_number(v) and math.isfinite(v) for v in values)):
+            raise ConfigError(
+                f"{key} must be a list of numbers, one or one a channel. Received: {values}. Example: {key}=[0.5]"
+            )
 
 
 def _check_auto(tree: dict) -> None:

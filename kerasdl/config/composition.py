@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kerasdl.config.overrides import for_hydra, groups, options
 from kerasdl.config.schema import Paths, Tracking
@@ -41,6 +41,25 @@ def register() -> None:
         for node in base.__subclasses__():
             store.store(group=f"schema/{base.__name__.lower()}", name=node.__name__.lower(), node=node)
     OmegaConf.register_new_resolver("groups", _groups, replace=True)
+
+
+def completed(config: DictConfig) -> DictConfig:
+    """Returns a configuration that Hydra has composed, with `data.normalization` as lists of floats.
+
+    One number may be typed for all channels. It is kept as a list, so that it is the same configuration either way.
+
+    Raises:
+        ValidationError: OmegaConf's, for what is no number.
+    """
+    normalization = OmegaConf.select(config, "data.normalization")
+    for key in () if normalization is None else ("mean", "std"):
+        if not OmegaConf.is_missing(normalization, key):
+            value = normalization[key]
+            values = list(value) if OmegaConf.is_list(value) else [value]
+            normalization[key] = ListConfig(
+                values, key=key, parent=normalization, element_type=float, is_optional=False
+            )
+    return config
 
 
 def key_values(items: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
@@ -94,5 +113,5 @@ def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) ->
     register()
     folder = Path(conf).resolve() if conf else conf_dir()
     with hydra.initialize_config_dir(str(folder), version_base="1.3"), as_config_error():
-        config = hydra.compose("train", overrides=for_hydra(overrides, folder))
+        config = completed(hydra.compose("train", overrides=for_hydra(overrides, folder)))
         return with_saved_configuration(config, overrides, groups(folder))

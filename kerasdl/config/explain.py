@@ -148,7 +148,7 @@ def _expected(message: str) -> str:
         return f" must be {_TYPES.get(kind, kind)}. Received: {value}."
     if wrong := re.match(r"Value '(.*)' is not a valid bool", message):
         return f" must be true or false. Received: {wrong[1]}."
-    if "is not Optional" in message:
+    if "is not Optional" in message or "NoneType is not" in message:
         return " must have a value. Received: null."
     if "is not a ListConfig" in message:
         return " must be a list, such as '[28,28]'."

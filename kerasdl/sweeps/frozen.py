@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kerasdl.config.checks import check
-from kerasdl.config.composition import conf_dir
+from kerasdl.config.composition import completed, conf_dir
 from kerasdl.config.explain import as_config_error
 from kerasdl.config.overrides import for_hydra
 
@@ -57,7 +57,8 @@ class Composer:
         paths = [_copied(path, folder / str(number)) for number, path in enumerate(added)]
         self._master = copy.deepcopy(self._master)
         overrides = self._master.hydra.overrides
-        typed = [override for override in overrides.hydra if not override.startswith("hydra.searchpath=")]
+        every: Any = OmegaConf.to_container(overrides.hydra, resolve=False)  # they may have interpolations
+        typed = [override for override in every if not override.startswith("hydra.searchpath=")]
         # Behind what train.yaml says, and instead of what was typed.
         overrides.hydra = [*typed, f"hydra.searchpath={json.dumps(paths, ensure_ascii=False)}"]
 
@@ -74,6 +75,7 @@ class Composer:
             HydraConfig.instance().set_config(config)  # for ${hydra:...}
             with open_dict(config):
                 del config["hydra"]
+            completed(config)
             # A trial doesn't depend on how it was found.
             config.sweep = None
             check(config)

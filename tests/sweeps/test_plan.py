@@ -63,6 +63,12 @@ def test_nothing_of_a_group_is_one_of_its_values(command):
     assert batches == [1, None]
 
 
+def test_one_number_for_all_channels_is_the_list_of_it_in_a_trial_too(command):
+    made = command("data.normalization.mean=1,[1.0],0.5")
+    means = [one.config.data.normalization.mean for one in plan.grid(made.composer, made.space).values()]
+    assert means == [[1.0], [0.5]]
+
+
 @pytest.mark.parametrize("typed", [
     ["optimizer.learning_rate=${trainer.lr}", "seed=0,1"],
     ["optimizer.learning_rate=0.1,${trainer.lr}", "seed=0,1"],
