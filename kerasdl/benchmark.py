@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from kerasdl import runs
 from kerasdl.benchmarks import Measurement, sweeping
+from kerasdl.config.typed import hydra_value
 from kerasdl.errors import UserError
 from kerasdl.streams import entry_point
 
@@ -59,7 +60,7 @@ class Sample:
 def programs(epochs: int, output_dir: str) -> list[Program]:
     """Returns what is compared; plain Keras comes first, as what the others are relative to."""
     keras = Program("Keras fit over tf.data", ("kerasdl.benchmarks.keras_fit", f"--epochs={epochs}"))
-    overrides = (f"trainer.epochs={epochs}", "data.validation=0", f"paths.output_dir={output_dir}")
+    overrides = (f"trainer.epochs={epochs}", "data.validation=0", f"paths.output_dir={hydra_value(output_dir)}")
     found = [keras, Program("kerasdl", ("kerasdl.benchmarks.ours", *overrides))]
     if importlib.util.find_spec("torch"):
         for mode, name in (("memory", "PyTorch, tensors in memory"), ("loader", "PyTorch, DataLoader")):
@@ -71,7 +72,7 @@ def resumption(output_dir: str) -> Program:
     """Returns what prolongs the newest run of `output_dir` by an epoch."""
     newest = next(runs.folders(output_dir))
     epochs = newest.record.config["trainer"]["epochs"] + 1
-    overrides = (f"resume={newest.id}", f"trainer.epochs={epochs}", f"paths.output_dir={output_dir}")
+    overrides = (f"resume={newest.id}", f"trainer.epochs={epochs}", f"paths.output_dir={hydra_value(output_dir)}")
     return Program("kerasdl, resumed", ("kerasdl.benchmarks.ours", *overrides))
 
 

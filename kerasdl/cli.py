@@ -12,11 +12,14 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from kerasdl import runs
-from kerasdl.config.composition import conf_dir, groups, quoted, register
+from kerasdl.config.composition import completed, conf_dir, register
+from kerasdl.config.explain import as_config_error
+from kerasdl.config.overrides import flags_first, for_hydra, groups
 from kerasdl.errors import ConfigError, UserError
 from kerasdl.streams import entry_point, lasting
 
@@ -54,15 +57,20 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
         from hydra.types import RunMode
 
         hydra_config = HydraConfig.get()
+        # Unresolved: an interpolation that was typed refers to the experiment, not to Hydra's node.
+        about: Any = OmegaConf.to_container(hydra_config.job, resolve=False)
+        overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
         if hydra_config.mode == RunMode.MULTIRUN:
-            print(
-                f"\njob {hydra_config.job.num + 1}: {hydra_config.job.override_dirname.replace(',', ' ')}", flush=True
-            )
+            print(f"\njob {about['num'] + 1}: {about['override_dirname'].replace(',', ' ')}", flush=True)
         # Inside the job, so that Hydra adds no lines of its own to a failure.
         try:
-            if hydra_config.mode == RunMode.RUN:
-                _check_single(config, hydra_config.overrides.task)
-            codes.append(run(runs.with_saved_configuration(config, hydra_config.overrides.task, groups())) or 0)
+            # Paths mean what they mean where the user stands, whatever hydra.job.chdir says.
+            os.chdir(hydra_config.runtime.cwd)
+            with as_config_error():
+                if hydra_config.mode == RunMode.RUN:
+                    _check_single(config, overrides)
+                config = runs.with_saved_configuration(completed(config), overrides, groups(conf_dir()))
+            codes.append(run(config) or 0)
         except (KeyboardInterrupt, Exception) as error:
             codes.append(_tell(error))
         if codes[-1] in _STOPPED:
@@ -78,18 +86,17 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     def main() -> None:
         import hydra
 
-        from kerasdl.config.explain import as_config_error
         from kerasdl.training.interrupts import Interrupts
 
         Interrupts.second = signal.SIG_DFL
         # Python would search the million objects of TensorFlow and MLflow for garbage before it ends: 1.5 to 2.4 s.
         atexit.register(gc.freeze)
         register()
-        sys.argv[1:] = quoted(sys.argv[1:])
         codes.clear()
         full = os.environ.get("HYDRA_FULL_ERROR")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
         try:
+            sys.argv[1:] = for_hydra(flags_first(sys.argv[1:]), conf_dir())
             with as_config_error():
                 hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="train")(job)()
         except JobFailed as error:

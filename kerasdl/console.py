@@ -4,7 +4,6 @@ Where the output is no terminal (a log file, a pipe), the bar is left out and th
 """
 
 import math
-import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kerasdl.config import typed
 from kerasdl.config.schema import Paths
 from kerasdl.files import shorten
 
@@ -129,8 +129,8 @@ def conclude(experiment: "Experiment", result: "Result") -> None:
 
 def _resume_command(experiment: "Experiment", run: str) -> str:
     output_dir = experiment.config.paths.output_dir
-    place = [] if output_dir == Paths.output_dir else [f"paths.output_dir={output_dir}"]
-    return shlex.join(["python", "-m", "kerasdl.train", f"resume={run}", *place])
+    place = {} if output_dir == Paths.output_dir else {"paths.output_dir": output_dir}
+    return typed.command("train", {"resume": run, **place})
 
 
 def say(line: str) -> None:

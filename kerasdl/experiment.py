@@ -121,7 +121,7 @@ def run(
     folder = resumed or record.new_folder(config, name)
     try:
         tracker = tracking.create(config)
-        _check(tracker, config, may_wait=resumed is not None)
+        _check(tracker, resumed)
         data.check(config.data)
         with runtime.precision_and_device(config.trainer, threads) as settings:
             examples = data.load(config.data, config.seed, config.paths.cache_dir, console.say)
@@ -138,12 +138,12 @@ def run(
         folder.unlock()
 
 
-def _check(tracker: "Tracker", config: DictConfig, may_wait: bool) -> None:
+def _check(tracker: "Tracker", resumed: runs.RunFolder | None) -> None:
     """Raises TrackingError if results can't be kept; a run that goes on may wait for a server that is away."""
     try:
-        tracker.check()
-    except TrackingError as error:
-        if not (may_wait and tracking.locate(config).is_server):
+        tracker.check(resumed.record.run_id if resumed else None)
+    except tracking.Away as error:
+        if resumed is None:
             raise
         console.warn(str(error))
 

@@ -5,7 +5,6 @@ The alias isn't given to a worse model than the one that has it, unless told. Ho
 """
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from kerasdl.commands import DIRECTION, REQUIRED, RUN_KEYS, Key, Values, boolean, command
@@ -15,7 +14,6 @@ from kerasdl.errors import ConfigError
 
 if TYPE_CHECKING:
     from kerasdl.tracking.registry import Registration
-    from kerasdl.tracking.store import Store
 
 PORT = 5001
 
@@ -62,7 +60,8 @@ def run(values: Values) -> None:
         warn(f"the model before was trained on {done.before.data} and this one on {own}: they may not compare.")
     row("model", f"{done.address}, version {done.version}, of run {found.run.id}")
     row("result", _result(done))
-    row("serve", serve_command(found.store, done.address))
+    serving = ("models", "serve", "-m", done.address, "--env-manager", "local", "-p", str(PORT))
+    row("serve", found.store.mlflow_command(*serving))
 
 
 def _result(done: "Registration") -> str:
@@ -75,14 +74,6 @@ def _result(done: "Registration") -> str:
     old = (done.before.metrics or {}).get(done.metric or "")
     whose = f"version {done.before.version}, of run {done.before.run_id or '(unknown)'}"
     return f"{value}before {whose}" if old is None else f"{value}before {old:.6g} ({whose})"
-
-
-def serve_command(store: "Store", address: str) -> str:
-    """Returns the command that serves a registered model over HTTP, on this machine only."""
-    command = ["mlflow", "models", "serve", "-m", address, "--env-manager", "local", "-p", str(PORT)]
-    if store.key == "MLFLOW_TRACKING_URI":  # the environment has it
-        return shlex.join(command)
-    return f"MLFLOW_TRACKING_URI={shlex.quote(store.address)} {shlex.join(command)}"
 
 
 main = command(

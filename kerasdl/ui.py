@@ -18,7 +18,7 @@ KEYS = ("paths.output_dir", "tracking.uri", "host", "port")
 @entry_point()
 def main(arguments: list[str] | None = None) -> None:
     """Parses the command line (`sys.argv[1:]` by default) and serves the UI; exit code 1 or 2 for a user's mistake."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_intermixed_args(arguments)
     try:
         values = {"host": options.host, "port": options.port} | key_values(options.overrides, KEYS)
         config = place(values)

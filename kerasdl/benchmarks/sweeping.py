@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+from kerasdl.config.typed import hydra_value
 from kerasdl.errors import UserError
 
 # A small network on scikit-learn's digits, two epochs, everything logged as by default.
@@ -32,7 +33,15 @@ def measure(trials: int, overrides: tuple[str, ...]) -> float:
     """Returns trials per minute of one sweep, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="kerasdl-benchmark-") as folder:
         seeds = f"seed={','.join(str(seed) for seed in range(trials))}"
-        command = [sys.executable, "-m", "kerasdl.train", "-m", *_OVERRIDES, f"paths.output_dir={folder}", seeds]
+        command = [
+            sys.executable,
+            "-m",
+            "kerasdl.train",
+            "-m",
+            *_OVERRIDES,
+            f"paths.output_dir={hydra_value(folder)}",
+            seeds,
+        ]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment.pop("MLFLOW_TRACKING_URI", None)  # runs of the benchmark are nobody's experiments
         began = time.perf_counter()

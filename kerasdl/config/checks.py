@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from kerasdl.config.explain import did_you_mean, explain
+from kerasdl.config.explain import config_error, did_you_mean
 from kerasdl.config.instantiate import check_target
 from kerasdl.config.source import sources, targets
 from kerasdl.config.training_checks import check_adversarial, check_callbacks, check_checkpoints
@@ -86,14 +86,14 @@ _RANGES: dict[str, tuple[float, float | None, bool, bool]] = {
 
 def check(config: DictConfig) -> None:
     """Raises ConfigError, naming the key, for the first thing in `config` that can't work."""
-    _check_added(config)
     try:
+        _check_added(config)
         missing = OmegaConf.missing_keys(config)
         if missing:
             raise ConfigError(f"{min(missing)} has no value. Give one: {min(missing)}=...")
         tree: Any = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error)) from error
+        raise config_error(error) from error
     for key, choices in _CHOICES.items():
         value = _select(tree, key)
         if value is not None and value not in choices:
@@ -103,6 +103,7 @@ def check(config: DictConfig) -> None:
         for number in value if isinstance(value, list) else [value]:
             if number is not None and not _inside(number, limits):
                 raise ConfigError(f"{key} must be {_range(limits)}. Received: {number}.")
+    _check_normalization(tree)
     _check_auto(tree)
     _check_validation(tree)
     _check_contradictions(tree)
@@ -126,6 +127,15 @@ def _check_added(node: DictConfig, where: str = "") -> None:
             raise ConfigError(f"{name}: there is no such key.{did_you_mean(str(key), known)}")
         if not OmegaConf.is_missing(node, key) and isinstance(node[key], DictConfig):
             _check_added(node[key], f"{name}.")
+
+
+def _check_normalization(tree: dict) -> None:
+    for key in ("data.normalization.mean", "data.normalization.std"):
+        values = _select(tree, key)
+        if not (isinstance(values, list) and values and all(_number(v) and math.isfinite(v) for v in values)):
+            raise ConfigError(
+                f"{key} must be a list of numbers, one or one a channel. Received: {values}. Example: {key}=[0.5]"
+            )
 
 
 def _check_auto(tree: dict) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from kerasdl.config.overrides import for_hydra, groups, options
 from kerasdl.config.schema import Paths, Tracking
 from kerasdl.errors import ConfigError
 
@@ -42,9 +43,23 @@ def register() -> None:
     OmegaConf.register_new_resolver("groups", _groups, replace=True)
 
 
-def quoted(overrides: Sequence[str]) -> list[str]:
-    """Returns the overrides with `debug=nan` quoted: Hydra would read that option's name as a number."""
-    return ["debug='nan'" if override == "debug=nan" else override for override in overrides]
+def completed(config: DictConfig) -> DictConfig:
+    """Returns a configuration that Hydra has composed, with `data.normalization` as lists of floats.
+
+    One number may be typed for all channels. It is kept as a list, so that it is the same configuration either way.
+
+    Raises:
+        ValidationError: OmegaConf's, for what is no number.
+    """
+    normalization = OmegaConf.select(config, "data.normalization")
+    for key in () if normalization is None else ("mean", "std"):
+        if not OmegaConf.is_missing(normalization, key):
+            value = normalization[key]
+            values = list(value) if OmegaConf.is_list(value) else [value]
+            normalization[key] = ListConfig(
+                values, key=key, parent=normalization, element_type=float, is_optional=False
+            )
+    return config
 
 
 def key_values(items: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
@@ -70,15 +85,10 @@ def place(values: Mapping[str, str]) -> SimpleNamespace:
     )
 
 
-def groups(folder: Path | None = None) -> list[str]:
-    """Returns the names of the configuration's groups: the folders of conf/ but `base`."""
-    return sorted(path.name for path in (folder or conf_dir()).iterdir() if path.is_dir() and path.name != "base")
-
-
 def _groups() -> str:
     """Returns a line for each group of conf/ with its options, for `--help`."""
-    options = {name: sorted(file.stem for file in (conf_dir() / name).glob("*.yaml")) for name in groups()}
-    return "\n".join(f"{name}: {', '.join(known)}" for name, known in options.items())
+    folder = conf_dir()
+    return "\n".join(f"{name}: {', '.join(options(folder, name))}" for name in groups(folder))
 
 
 def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) -> DictConfig:
@@ -103,5 +113,5 @@ def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) ->
     register()
     folder = Path(conf).resolve() if conf else conf_dir()
     with hydra.initialize_config_dir(str(folder), version_base="1.3"), as_config_error():
-        config = hydra.compose("train", overrides=quoted(overrides))
-    return with_saved_configuration(config, overrides, groups(folder))
+        config = completed(hydra.compose("train", overrides=for_hydra(overrides, folder)))
+        return with_saved_configuration(config, overrides, groups(folder))

@@ -6,12 +6,26 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    InterpolationToMissingValueError,
+    InterpolationValidationError,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+    ValidationError,
+)
 
 from kerasdl.errors import ConfigError
 
 _TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or false", "String": "text"}
+
+
+class InterpolationError(ConfigError):
+    """A value such as `${oc.env:NAME}` or `${trainer.epochs}` that stands for nothing."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -31,14 +45,30 @@ def as_config_error() -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error)) from error
+        raise config_error(error) from error
+    except ValueError as error:
+        if not str(error).startswith("Config group override"):  # Hydra's, of a group that conf/ doesn't have
+            raise
+        raise ConfigError(f"a group's choice must be the name of an option, or a list of names ({error}).") from error
 
 
-def explain(error: Exception) -> str:
+def config_error(error: Exception) -> ConfigError:
+    """Returns the error to raise for one of Hydra's or OmegaConf's."""
+    cause = _cause(error)
+    if isinstance(cause, InterpolationResolutionError):
+        return InterpolationError(_explain_interpolation(cause))
+    return ConfigError(_explain(error, cause))
+
+
+def _cause(error: Exception) -> Exception:
+    """Returns what OmegaConf said, where Hydra has wrapped it."""
+    return error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+
+
+def _explain(error: Exception, cause: Exception) -> str:
     """Returns one line for an error that Hydra raised while it read overrides or composed files."""
     from hydra.errors import MissingConfigException, OverrideParseException
 
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         options = sorted(error.options)
@@ -64,6 +94,42 @@ def explain(error: Exception) -> str:
     return " ".join(lines[:4]) or type(error).__name__
 
 
+def _explain_interpolation(error: InterpolationResolutionError) -> str:
+    """Returns one line that names the key, what it refers to, and why that can't be had."""
+    key, parent, message = str(error.full_key), error.parent_node, _first_line(error)
+    node = parent._get_node(error.key) if parent is not None else None
+    value = node._value() if node is not None else "the interpolation"
+    said = f"{key}: {value} can't be resolved:"
+    if isinstance(error, InterpolationValidationError):
+        return f"{key}{_expected(message.partition(': ')[2])} It comes from {value}."
+    if unset := re.search(r"Environment variable '(.+)' not found", message):
+        name = unset[1]
+        return f"{said} the environment variable {name} isn't set. Set it, or give a default: ${{oc.env:{name},VALUE}}."
+    if isinstance(error, InterpolationKeyError) and (missing := re.search(r"key '(.+)' not found", message)):
+        name = missing[1]
+        return f"{said} there is no key {name}.{_nearest_key(name, parent)}"
+    if isinstance(error, InterpolationToMissingValueError):
+        name = message.rpartition(": ")[2]
+        return f"{said} {name} has no value. Give one: {name}=..."
+    if isinstance(error, UnsupportedInterpolationType):
+        return f"{said} there is no resolver {message.rpartition(' ')[2]}. Known: oc.env, oc.select, oc.decode, ..."
+    if message.startswith("Recursive"):
+        return f"{said} it refers to itself."
+    return f"{said} {message.partition('interpolation: ')[2] or message}."
+
+
+def _nearest_key(name: str, node: Any) -> str:
+    """Returns " Did you mean ...?" for the path of a key that there isn't, or nothing."""
+    group, _, key = name.rpartition(".")
+    parent = OmegaConf.select(node._get_root(), group, throw_on_resolution_failure=False) if group else node._get_root()
+    near = did_you_mean(key, parent) if isinstance(parent, DictConfig) else ""
+    if near.startswith(" Did"):
+        near_key = near.split("'")[1]
+        return f" Did you mean {f'{group}.{near_key}' if group else near_key!r}?"
+    elsewhere = _elsewhere(key, node)
+    return f" Did you mean {elsewhere!r}?" if elsewhere else ""
+
+
 def _elsewhere(key: str, node: Any) -> str | None:
     """Returns the path of a key of this name in another group: `optimizer.learning_rate` for `learning_rate`."""
     root: Any = node._get_root() if isinstance(node, DictConfig) else None
@@ -82,6 +148,8 @@ def _expected(message: str) -> str:
         return f" must be {_TYPES.get(kind, kind)}. Received: {value}."
     if wrong := re.match(r"Value '(.*)' is not a valid bool", message):
         return f" must be true or false. Received: {wrong[1]}."
+    if "is not Optional" in message or "NoneType is not" in message:
+        return " must have a value. Received: null."
     if "is not a ListConfig" in message:
         return " must be a list, such as '[28,28]'."
     return f": {message.splitlines()[0].rstrip('.')}."

@@ -90,8 +90,8 @@ class Augmentation:
 
 @dataclass
 class Normalization:
-    mean: list[float] = field(default_factory=lambda: [0.0])
-    std: list[float] = field(default_factory=lambda: [1.0])
+    mean: Any = field(default_factory=lambda: [0.0])  # a number stands for a list of one: `composition.completed`
+    std: Any = field(default_factory=lambda: [1.0])
 
 
 @dataclass

@@ -1,10 +1,6 @@
 """The commands by which one goes on with a run, from the present working directory."""
 
-import shlex
-from pathlib import Path
-
-from kerasdl.config.schema import Paths
-from kerasdl.files import shorten
+from kerasdl.config import typed
 from kerasdl.tracking.lookup import Found
 
 
@@ -15,11 +11,11 @@ def commands(found: Found) -> list[tuple[str, str]]:
     name = found.run.params.get("data.name", "model").partition(":")[0].replace("/", "-")
     return [
         ("Evaluate it again, or on other data", _on_run(found, "evaluate")),
-        ("Classify images", _on_run(found, "predict", "run", "input=image.png")),
-        ("See what it looks at", _on_run(found, "explain", "run", "input=image.png")),
+        ("Classify images", _on_run(found, "predict", input="image.png")),
+        ("See what it looks at", _on_run(found, "explain", input="image.png")),
         ("Stress it", _on_run(found, "robustness")),
-        ("Export it", _on_run(found, "export", "run", "format=onnx")),
-        ("Give it a name to serve it by", _on_run(found, "register", "run", f"name={name}", "alias=champion")),
+        ("Export it", _on_run(found, "export", format="onnx")),
+        ("Give it a name to serve it by", _on_run(found, "register", name=name, alias="champion")),
         ("Browse it in MLflow", found.store.ui_command()),
     ]
 
@@ -29,11 +25,6 @@ def resume_command(found: Found) -> str:
     return "" if found.run.state in ("FINISHED", "RUNNING") else _on_run(found, "train", "resume")
 
 
-def _on_run(found: Found, module: str, key: str = "run", *arguments: str) -> str:
+def _on_run(found: Found, module: str, key: str = "run", **more: str) -> str:
     """Returns a command on the run, from the present working directory."""
-    store, place = found.store, []
-    if store.key == "tracking.uri":
-        place = [f"tracking.uri={store.address}"]
-    elif store.output_dir != Path(Paths.output_dir).resolve():
-        place = [f"paths.output_dir={shorten(store.output_dir)}"]
-    return shlex.join(["python", "-m", f"kerasdl.{module}", f"{key}={found.run.id}", *arguments, *place])
+    return typed.command(module, {key: found.run.id, **more, **found.store.place()})

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kerasdl.config.composition import compose, conf_dir
 from kerasdl.config.identity import config_hash, deciding, differences, source_digests
 from kerasdl.config.source import TARGETS, own_targets
+from kerasdl.config.typed import hydra_value, with_words
 from kerasdl.errors import UserError
 
 _PROGRAMS = (["python", "-m", "kerasdl.train"], ["kerasdl-train"])
@@ -62,13 +63,13 @@ def reproduce(
     changes = list(_changes(_tree(base), _tree(config))) if base is not None else []
     known = {key: "" if default is _ABSENT else _shown(default) for key, default, _ in changes}
     if (overrides := typed_overrides(typed)) is not None and _gives(overrides, expected_hash, sources):
-        return Reproduction(_command(overrides), True, known, _about_code(config, sources))
+        return Reproduction(with_words("train", overrides), True, known, _about_code(config, sources))
     if base is not None:
         decides = _flat(deciding(base)) | _flat(deciding(config))
         deciding_changes = [item for item in changes if any(f"{key}.".startswith(f"{item[0]}.") for key in decides)]
         overrides = [*choices, *(_override(*change) for change in deciding_changes)]
         if _gives(overrides, expected_hash, sources):
-            return Reproduction(_command(overrides), False, known, _about_code(config, sources))
+            return Reproduction(with_words("train", overrides), False, known, _about_code(config, sources))
         return Reproduction(None, False, known, _what_differs(config, overrides))
     return Reproduction(None, False, known)
 
@@ -106,10 +107,6 @@ def _what_differs(config: DictConfig, overrides: Sequence[str]) -> str:
     phrases = [f"{key} is {_shown(other)}, not {_shown(value)}" for key, value, other in found[:_MOST_LISTED]]
     more = f"; and {len(found) - _MOST_LISTED} more" if len(found) > _MOST_LISTED else ""
     return f"The nearest that was found differs: {'; '.join(phrases)}{more}."
-
-
-def _command(overrides: Sequence[str]) -> str:
-    return shlex.join(["python", "-m", "kerasdl.train", *overrides])
 
 
 def _gives(overrides: Sequence[str], expected_hash: str, sources: Mapping[str, str]) -> bool:
@@ -197,39 +194,7 @@ def _changes(base: Mapping[str, Any], config: Mapping[str, Any], prefix: str = "
 def _override(key: str, old: Any, new: Any) -> str:
     if new is _ABSENT:
         return f"~{key}"
-    return f"{'+' if old is _ABSENT else ''}{key}={_value(new)}"
-
-
-def _value(value: Any) -> str:
-    """Returns a value in Hydra's grammar; texts in quotes unless they can be nothing else."""
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case int() | float():
-            return repr(value)
-        case list():
-            return f"[{','.join(map(_value, value))}]"
-        case dict():
-            return "{" + ",".join(f"{_value(key)}:{_value(item)}" for key, item in value.items()) + "}"
-        case _:
-            text = str(value)
-            return text if _is_plain(text) else QuotedString(text, Quote.double).with_quotes()
-
-
-def _is_plain(text: str) -> bool:
-    """Returns whether Hydra reads a text as this very text without quotes."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        read = OverridesParser.create().parse_override(f"key=[{text}]").value()
-    except HydraException:
-        return False
-    return read == [text] and isinstance(read, list) and "${" not in text
+    return f"{'+' if old is _ABSENT else ''}{key}={hydra_value(new)}"
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Campaign:
         """
         folder = folder_of(self._master.paths.output_dir, self._name, self._master.tracking.experiment)
         self._parent = Parent(self._master, self._name, folder, self._goals)
-        self._parent.tracker.check()
+        self._parent.tracker.check(folder.record.run_id)
         self._study = plan.open_study(self._master, self._name, self._goals)
         folder.tracking.mkdir(parents=True, exist_ok=True)
         try:

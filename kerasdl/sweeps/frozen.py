@@ -14,7 +14,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kerasdl.config.checks import check
+from kerasdl.config.composition import completed, conf_dir
 from kerasdl.config.explain import as_config_error
+from kerasdl.config.overrides import for_hydra
 
 
 class Composer:
@@ -55,7 +57,8 @@ class Composer:
         paths = [_copied(path, folder / str(number)) for number, path in enumerate(added)]
         self._master = copy.deepcopy(self._master)
         overrides = self._master.hydra.overrides
-        typed = [override for override in overrides.hydra if not override.startswith("hydra.searchpath=")]
+        every: Any = OmegaConf.to_container(overrides.hydra, resolve=False)  # they may have interpolations
+        typed = [override for override in every if not override.startswith("hydra.searchpath=")]
         # Behind what train.yaml says, and instead of what was typed.
         overrides.hydra = [*typed, f"hydra.searchpath={json.dumps(paths, ensure_ascii=False)}"]
 
@@ -72,6 +75,7 @@ class Composer:
             HydraConfig.instance().set_config(config)  # for ${hydra:...}
             with open_dict(config):
                 del config["hydra"]
+            completed(config)
             # A trial doesn't depend on how it was found.
             config.sweep = None
             check(config)
@@ -83,7 +87,8 @@ class Composer:
         from hydra._internal.config_loader_impl import ConfigLoaderImpl
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
-        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(list(overrides))
+        overrides = for_hydra(overrides, conf_dir())
+        parsed = OverridesParser.create(config_loader=self._loader).parse_overrides(overrides)
         values = [override for override in parsed if self._is_value(override)]
         choices = tuple(str(override.input_line) for override in parsed if not self._is_value(override))
         if choices not in self._bases:
@@ -91,7 +96,7 @@ class Composer:
             self._bases[choices] = None if _reads_hydra(base) else base
         base = self._bases[choices]
         if base is None:
-            return self._loader.load_sweep_config(self._master, list(overrides))
+            return self._loader.load_sweep_config(self._master, overrides)
         config = copy.deepcopy(base)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return config

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from kerasdl import runs
+from kerasdl.config.explain import InterpolationError
 from kerasdl.config.identity import config_hash
 from kerasdl.console import duration, say
 from kerasdl.errors import ConfigError
@@ -30,12 +31,14 @@ class Planned:
         config_hash: its identity; one that can't work has one, too.
         config: resolved; None if it can't work.
         error: why it can't.
+        is_unresolved: whether it can't because it refers to something that there isn't.
     """
 
     chosen: Mapping[str, Value]
     config_hash: str
     config: DictConfig | None
     error: str | None = None
+    is_unresolved: bool = False
 
 
 def compose(composer: Composer, space: Space, chosen: Mapping[str, Value]) -> Planned:
@@ -47,15 +50,21 @@ def compose(composer: Composer, space: Space, chosen: Mapping[str, Value]) -> Pl
         # Not of how the sweep is run: with sweep.jobs=2 it is the same trial.
         deciding = sorted(item for item in overrides if not item.startswith(("sweep.", "sweep=")))
         digest = hashlib.sha256("\n".join(deciding).encode()).hexdigest()[:16]
-        return Planned(chosen, f"refused-{digest}", None, str(error))
+        return Planned(chosen, f"refused-{digest}", None, str(error), isinstance(error, InterpolationError))
     return Planned(chosen, config_hash(config), config)
 
 
 def grid(composer: Composer, space: Space) -> dict[str, Planned]:
-    """Returns the grid's configurations by identity, in order; what comes to the same is there once."""
+    """Returns the grid's configurations by identity, in order; what comes to the same is there once.
+
+    Raises:
+        ConfigError: one refers to something that there isn't.
+    """
     planned: dict[str, Planned] = {}
     for chosen in space.grid():
         one = compose(composer, space, chosen)
+        if one.is_unresolved:
+            raise ConfigError(one.error)
         planned.setdefault(one.config_hash, one)
     return planned
 

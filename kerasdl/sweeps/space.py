@@ -119,6 +119,23 @@ class Space:
         for value in axis.choices.values():
             yield from self._points(rest, {**chosen, axis.key: value})
 
+    def samples(self) -> Iterator[dict[str, Value]]:
+        """Yields a few points that between them have each text of each axis: texts choose files and refer to keys."""
+        yield self._point({})
+        for axis in self.axes:
+            for value in axis.choices.values():
+                if isinstance(value, str):
+                    yield self._point({**(axis.when or {}), axis.name: value})
+
+    def _point(self, wanted: Mapping[str, Value]) -> dict[str, Value]:
+        """Returns the point that has the wanted values, by name, and the first of every other axis."""
+        chosen: dict[str, Value] = {}
+        for axis in self.axes:
+            if self.applies(axis, chosen):
+                first = axis.interval.low if axis.interval else next(iter(axis.choices.values()))
+                chosen[axis.key] = wanted.get(axis.name, first)
+        return chosen
+
     def applies(self, axis: Axis, chosen: Mapping[str, Value]) -> bool:
         """Returns whether an axis is the one to choose from, given the values of the keys before it."""
         known = {**self.given, **self.shown(chosen)}

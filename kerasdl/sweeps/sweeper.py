@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kerasdl.config.explain import as_config_error
+from kerasdl.config.explain import InterpolationError, as_config_error
 from kerasdl.errors import ConfigError
 from kerasdl.sweeps.frozen import Composer
 from kerasdl.sweeps.grammar import read_space
@@ -45,12 +45,24 @@ def sweep(hydra_context: Any, task_function: Any, master: DictConfig, arguments:
     _check_space(space, master.sweep.sampler)
     name = name_of(master, space, goals)
     composer = Composer(hydra_context.config_loader, master)
+    _check_interpolations(space, composer)
     # Imported here: what follows needs Optuna, and what is above must be refused without it.
     from kerasdl.sweeps import campaign, plan
 
     if master.sweep.dry_run:
         return plan.show(master, name, goals, space, composer)
     return campaign.Campaign(master, name, goals, space, composer).run()
+
+
+def _check_interpolations(space: Space, composer: Composer) -> None:
+    """Raises InterpolationError if trials refer to something that there isn't: a slip of the command, not a result."""
+    for chosen in space.samples():
+        try:
+            composer.compose(space.overrides(chosen))
+        except InterpolationError:
+            raise
+        except ConfigError:
+            continue  # a configuration that can't work is a trial that fails
 
 
 def _check_space(space: Space, sampler: str) -> None:

@@ -4,6 +4,7 @@ Importing this package doesn't import MLflow, which takes two seconds: that happ
 inside the functions that need it. Nothing else in the project imports MLflow.
 """
 
+from kerasdl.tracking.checks import Away
 from kerasdl.tracking.listener import TrackingListener
 from kerasdl.tracking.mlflow_tracker import MlflowTracker
 from kerasdl.tracking.none import NoTracker
@@ -11,7 +12,17 @@ from kerasdl.tracking.store import Store, locate, open_store
 
 Tracker = MlflowTracker | NoTracker
 
-__all__ = ["MlflowTracker", "NoTracker", "Store", "Tracker", "TrackingListener", "create", "locate", "open_store"]
+__all__ = [
+    "Away",
+    "MlflowTracker",
+    "NoTracker",
+    "Store",
+    "Tracker",
+    "TrackingListener",
+    "create",
+    "locate",
+    "open_store",
+]
 
 
 def create(config) -> Tracker:

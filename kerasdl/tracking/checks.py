@@ -11,6 +11,7 @@ import ssl
 import tempfile
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -19,6 +20,24 @@ from kerasdl.tracking import secrets
 
 MIN_FREE_BYTES = 50 * 2**20
 SERVER_TIMEOUT_SECONDS = 3.0
+_WITHOUT_SCHEME = ("databricks", "databricks-uc", "uc")  # MLflow's addresses that look like folders
+
+
+class Away(TrackingError):
+    """A tracking server that doesn't answer; a run that goes on may wait for it."""
+
+
+def check_address(uri: str, key: str) -> None:
+    """Raises TrackingError if `uri` is a folder: MLflow keeps no runs in files any more, unless its user insists."""
+    if urllib.parse.urlsplit(uri).scheme not in ("", "file") or uri in _WITHOUT_SCHEME:
+        return
+    if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
+        return
+    folder = urllib.request.url2pathname(uri.removeprefix("file:").removeprefix("//"))
+    raise TrackingError(
+        f"{key} must be the address of a database or a server: this MLflow keeps no runs in files. "
+        f"Received: '{uri}'. Name a database, e.g. {key}=sqlite:///{folder}.db, or a folder with paths.output_dir=DIR."
+    )
 
 
 def check_directory(directory: Path, key: str) -> None:
@@ -58,7 +77,7 @@ def check_database(database: Path, key: str) -> None:
 
 
 def check_server(uri: str, key: str) -> None:
-    """Raises TrackingError unless an HTTP server answers at `uri` in time."""
+    """Raises Away unless an HTTP server answers at `uri` in time."""
     outcome: list[str | None] = []
     # A thread, because looking up a host's name has no timeout of its own.
     request = threading.Thread(target=lambda: outcome.append(_ask(f"{uri}/health")), daemon=True)
@@ -66,7 +85,7 @@ def check_server(uri: str, key: str) -> None:
     request.join(SERVER_TIMEOUT_SECONDS)
     problem = outcome[0] if outcome else f"no answer in {SERVER_TIMEOUT_SECONDS:g} s"
     if problem:
-        raise TrackingError(
+        raise Away(
             f"{key} must be the address of a running MLflow server ({problem}). Received: '{secrets.hide(uri)}'. "
             "Start the server, correct the address, or go without with tracking=none."
         )

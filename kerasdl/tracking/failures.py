@@ -3,14 +3,13 @@
 import contextlib
 import errno
 import re
-import shlex
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import filelock
 
-from kerasdl.config.schema import Paths
+from kerasdl.config import typed
 from kerasdl.errors import TrackingError
 from kerasdl.files import shorten
 from kerasdl.tracking import secrets
@@ -153,12 +152,10 @@ def _listed(failures: Mapping[str, Exception]) -> str:
 
 def sync_command(store: Store) -> str:
     """Returns the command that sends what waits, from the present working directory."""
-    command = ["python", "-m", "kerasdl.sync"]
-    if store.output_dir != Path(Paths.output_dir).resolve():
-        command.append(f"paths.output_dir={shorten(store.output_dir)}")
-    if store.address != store.uri:  # the run's record doesn't keep the password
-        command.append(f"tracking.uri={store.address}")
-    return shlex.join(command)
+    place = store.place()
+    if store.address == store.uri:  # the run's record has it; it lacks a password only
+        place.pop("tracking.uri", None)
+    return typed.command("sync", place)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl.errors import TrackingError
 from kerasdl.runs import RunFolder
-from kerasdl.tracking import entries, logged_model, secrets
+from kerasdl.tracking import deleted, entries, logged_model, secrets
 from kerasdl.tracking.recorded import require_same
 from kerasdl.tracking.recording import Recording
 from kerasdl.tracking.store import Store, locate
@@ -44,13 +44,18 @@ class MlflowTracker:
         self._finished = False
         self._opening_error_was_raised = False
 
-    def check(self) -> None:
-        """Checks in a moment, without MLflow, that runs can be written.
+    def check(self, run_id: str | None = None) -> None:
+        """Checks in a moment, without MLflow, that a run can be written.
+
+        Args:
+            run_id: of the run that goes on; None for a new one.
 
         Raises:
             TrackingError: naming the key to change.
+            Away: a server doesn't answer.
         """
         self._store.check()
+        deleted.check(self._store, self._tracking.experiment, run_id)
 
     def start(
         self,

@@ -14,7 +14,7 @@ class NoTracker:
     def __init__(self) -> None:
         self.attempt = 0
 
-    def check(self) -> None:
+    def check(self, run_id: str | None = None) -> None:
         """Nothing can go wrong."""
 
     def start(

@@ -16,9 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kerasdl.errors import TrackingError
 from kerasdl.runs import RunFolder
-from kerasdl.tracking import entries, environment, limits, logged_model
+from kerasdl.tracking import deleted, entries, environment, limits, logged_model
 from kerasdl.tracking.entries import Entry, Point
 from kerasdl.tracking.failures import is_away, is_invalid, is_temporary
 from kerasdl.tracking.journal import Journal, Read
@@ -96,10 +95,7 @@ class Sender:
         known = self._folder.record.run_id
         run = self._client.get_run(known) if known else self._find_run() or self._create_run()
         if run.info.lifecycle_stage != "active":
-            raise TrackingError(
-                f"MLflow run {run.info.run_id} must not be deleted. Restore it (mlflow runs restore --run-id "
-                f"{run.info.run_id}, with MLFLOW_TRACKING_URI={self._store.address}), or start another run."
-            )
+            raise deleted.run_error(self._store, run.info.run_id)
         if self.abandoned.is_set():
             return
         self._experiment_id = run.info.experiment_id

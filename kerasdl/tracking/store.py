@@ -18,11 +18,12 @@ from urllib.parse import unquote
 
 import filelock
 
+from kerasdl.config import typed
 from kerasdl.config.schema import Paths
 from kerasdl.console import warn
 from kerasdl.errors import TrackingError
 from kerasdl.files import database_uri, put_in_place, shorten
-from kerasdl.tracking import checks, moved, secrets
+from kerasdl.tracking import checks, deleted, moved, secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,8 +77,10 @@ class Store:
 
         Raises:
             TrackingError: naming the key to change, if a directory can't be written or is full, the database isn't
-                one, or a tracking server doesn't answer within `checks.SERVER_TIMEOUT_SECONDS`.
+                one, or MLflow keeps no runs at such an address.
+            Away: a tracking server doesn't answer within `checks.SERVER_TIMEOUT_SECONDS`.
         """
+        checks.check_address(self.uri, self.key)
         checks.check_directory(self.output_dir, "paths.output_dir")
         if self.database:
             if self.database.parent != self.output_dir:
@@ -128,13 +131,22 @@ class Store:
             return nullcontext()
         return filelock.FileLock(f"{self.database}.lock", timeout=LOCK_TIMEOUT_SECONDS)
 
+    def place(self) -> dict[str, str]:
+        """Returns the keys by which a command that is typed in the present working directory finds this store."""
+        is_default = self.output_dir == Path(Paths.output_dir).resolve()
+        place = {} if is_default else {"paths.output_dir": shorten(self.output_dir)}
+        return place | {"tracking.uri": self.address} if self.key == "tracking.uri" else place
+
     def ui_command(self) -> str:
         """Returns the command that opens the MLflow UI on this store, from the present working directory."""
-        if self.key == "tracking.uri":
-            return shlex.join(["python", "-m", "kerasdl.ui", f"tracking.uri={self.address}"])
-        if self.key == "MLFLOW_TRACKING_URI" or self.output_dir == Path(Paths.output_dir).resolve():
-            return "python -m kerasdl.ui"
-        return shlex.join(["python", "-m", "kerasdl.ui", f"paths.output_dir={shorten(self.output_dir)}"])
+        return typed.command("ui", self.place())
+
+    def mlflow_command(self, *words: str) -> str:
+        """Returns a command of MLflow's own on this store: `mlflow` and `words`."""
+        command = shlex.join(["mlflow", *words])
+        if self.key == "MLFLOW_TRACKING_URI":  # the environment has it
+            return command
+        return f"MLFLOW_TRACKING_URI={shlex.quote(self.address)} {command}"
 
 
 def locate(config) -> Store:
@@ -163,6 +175,7 @@ def open_store(config) -> "MlflowClient":
 
 def require(store: Store) -> None:
     """Raises TrackingError if `store` is a local database that doesn't exist yet, or a server that doesn't answer."""
+    checks.check_address(store.uri, store.key)
     if store.database and not store.database.is_file():
         raise TrackingError(
             f"{store.key} must be where runs were written: there is no {shorten(store.database)} yet. "
@@ -234,9 +247,5 @@ def experiment_id(client: "MlflowClient", name: str, store: Store) -> str:
                     "Choose another name."
                 ) from error
     if experiment.lifecycle_stage != "active":
-        raise TrackingError(
-            f"tracking.experiment must name an experiment that isn't deleted. Received: '{name}'. Choose another name, "
-            f"or restore it: mlflow experiments restore --experiment-id {experiment.experiment_id} (with "
-            f"MLFLOW_TRACKING_URI={store.address})."
-        )
+        raise deleted.experiment_error(store, name, experiment.experiment_id)
     return experiment.experiment_id

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kerasdl import console, data, runs
+from kerasdl.config import typed
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ResumeError, TrackingError
 from kerasdl.tracking import logged_model
@@ -118,8 +119,8 @@ def _snapshot(folder: runs.RunFolder, which: str) -> "Snapshot":
 
 def _advice(found: Found, output_dir: str) -> str:
     """Returns what to do about a run without a model."""
-    place = "" if output_dir == Paths.output_dir else f" paths.output_dir={output_dir}"
-    go_on = f"Finish it: python -m kerasdl.train resume={found.run.id[:8]}{place}. "
+    place = {} if output_dir == Paths.output_dir else {"paths.output_dir": output_dir}
+    go_on = f" Finish it: {typed.command('train', {'resume': found.run.id, **place})}"
     if found.run.state == "FINISHED":
         go_on = ""
     try:
@@ -128,5 +129,5 @@ def _advice(found: Found, output_dir: str) -> str:
         steps = []
     if steps:
         step = int(steps[-1].stem.partition("-")[2])
-        return f"{go_on}Its checkpoint at step {step:,} can be taken as it is: add checkpoint=last."
-    return f"{go_on}There is no checkpoint of it in {output_dir}; name another run."
+        return f"Its checkpoint at step {step:,} can be taken as it is: add checkpoint=last.{go_on}"
+    return f"There is no checkpoint of it in {output_dir}; name another run.{go_on}"

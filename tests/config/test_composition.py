@@ -147,6 +147,25 @@ def test_the_hash_covers_what_decides_the_result_and_nothing_else():
         assert config_hash(compose([override])) != base, override
 
 
+@pytest.mark.parametrize("key", ["mean", "std"])
+def test_one_number_normalises_all_channels_and_is_the_same_as_a_list_of_one(key, tmp_path):
+    typed = compose([f"data.normalization.{key}=1"])
+    assert typed == compose([f"data.normalization.{key}=[1.0]"])
+    assert config_hash(typed) == config_hash(compose([f"data.normalization.{key}=[1]"]))
+    check(typed)
+    (tmp_path / "data").mkdir()
+    own = f"defaults:\n  - mnist\n  - _self_\nnormalization:\n  {key}: 1\n"
+    (tmp_path / "data" / "mine.yaml").write_text(own)
+    assert compose([f"hydra.searchpath=[{tmp_path}]", "data=mine"]) == typed
+
+
+def test_the_hashes_of_lists_stay_what_they_were():
+    """Runs of earlier versions are found by them."""
+    hashes = {"mean=[0.5]": "be2058f49f9544e6", "mean=[1]": "83af947a1027af84", "std=[0.3]": "113fcab3874ac711"}
+    assert {typed: config_hash(compose([f"data.normalization.{typed}"])) for typed in hashes} == hashes
+    assert config_hash(compose()) == "0afa0b7ac572659b"
+
+
 def test_a_model_of_ones_own_has_keys_of_its_own(tmp_path, monkeypatch):
     """A builder in the user's package, named by a file in the user's folder; the environment allows the package."""
     (tmp_path / "my_package.py").write_text(

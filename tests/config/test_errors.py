@@ -63,6 +63,13 @@ MISTAKES = {
     "model._target_=os.system": "model._target_ must name a class or function of",
     "optimizer._target_=keras.utils.get_file": "optimizer._target_ must name a class or function of keras.optimizers",
     "callbacks.x._target_=keras.callbacks.LambdaCallback": "there is no such key",
+    "data.normalization.mean=grey": "data.normalization.mean[0] must be a number. Received: grey.",
+    "data.normalization.mean=null": "data.normalization.mean[0] must have a value. Received: null.",
+    "data.normalization.mean=[]": "data.normalization.mean must be a list of numbers, one or one a channel.",
+    "data.normalization.mean=nan": "data.normalization.mean must be a list of numbers, one or one a channel.",
+    "data.normalization.std=0": "data.normalization.std must be > 0. Received: 0.0.",
+    "optimizer.learning_rate=null": "optimizer.learning_rate must have a value. Received: null.",
+    "trainer.checkpoint=null": "trainer.checkpoint must have a value. Received: null.",
     "optimizer.learning_rate=0.1,0.2": "To sweep over it, add --multirun",
 }
 
@@ -72,6 +79,40 @@ def test_a_mistake_is_named_with_its_next_step(override):
     with pytest.raises(ConfigError, match=re.escape(MISTAKES[override])) as caught:
         check(compose([override]))
     assert "\n" not in str(caught.value)
+
+
+INTERPOLATIONS = {
+    "optimizer.learning_rate=${oc.env:LR_UNSET}": "the environment variable LR_UNSET isn't set. Set it, or give a "
+    "default: ${oc.env:LR_UNSET,VALUE}.",
+    "optimizer.learning_rate=${trainer.lr}": "there is no key trainer.lr. Did you mean 'optimizer.learning_rate'?",
+    "optimizer.learning_rate=${trainer.epoch}": "there is no key trainer.epoch. Did you mean 'trainer.epochs'?",
+    "optimizer.learning_rate=${sed}": "there is no key sed. Did you mean 'seed'?",
+    "optimizer.learning_rate=${nothing.like.it}": "there is no key nothing.like.it.",
+    "optimizer.learning_rate=${env:LR}": "there is no resolver env. Known: oc.env, oc.select, oc.decode, ...",
+    "optimizer.learning_rate=${optimizer.learning_rate}": "it refers to itself.",
+    "resume=${last_run}": "there is no key last_run.",
+    "paths.output_dir=runs/${user}": "there is no key user.",
+    "model.filters=[10,${x}]": "there is no key x.",
+}
+
+
+@pytest.mark.parametrize("override", INTERPOLATIONS)
+def test_an_interpolation_that_stands_for_nothing_names_its_key(override):
+    key, _, value = override.partition("=")
+    with pytest.raises(ConfigError) as caught:
+        check(compose([override]))
+    where, _, why = str(caught.value).partition(" can't be resolved: ")
+    assert where == {"model.filters": "model.filters[1]: ${x}"}.get(key, f"{key}: {value}")
+    assert why == INTERPOLATIONS[override]
+
+
+def test_an_interpolation_of_another_type_or_to_a_missing_value_names_both_keys():
+    with pytest.raises(
+        ConfigError, match=r"^optimizer.learning_rate must be a number\. Received: kerasdl\. It comes from"
+    ):
+        check(compose(["optimizer.learning_rate=${tracking.experiment}"]))
+    with pytest.raises(ConfigError, match=r"data.name has no value\. Give one: data.name=\.\.\."):
+        check(compose(["data=tfds", "tracking.run_name=${data.name}"]))
 
 
 @pytest.mark.parametrize(

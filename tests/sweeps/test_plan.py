@@ -16,6 +16,7 @@ from kerasdl.sweeps import plan
 from kerasdl.sweeps.frozen import Composer
 from kerasdl.sweeps.grammar import read_space
 from kerasdl.sweeps.settings import name_of, objectives
+from kerasdl.sweeps.sweeper import sweep
 from kerasdl.sweeps.trials import State, Trial
 
 FAST = ("data=digits", "model=image_classifier", "tracking=none")
@@ -55,6 +56,45 @@ def test_identity_is_of_what_decides_and_not_of_order_or_how_it_is_run(command):
     first = command("optimizer.learning_rate=0.1,0.01", "seed=1")
     other = command("seed=1", "optimizer.learning_rate=0.01,0.1", "sweep.jobs=2", "sweep.name=other")
     assert {*plan.grid(first.composer, first.space)} == {*plan.grid(other.composer, other.space)}
+
+
+def test_nothing_of_a_group_is_one_of_its_values(command):
+    made = command("debug=one_batch,null")
+    batches = [one.config.data.batches for one in plan.grid(made.composer, made.space).values()]
+    assert batches == [1, None]
+
+
+def test_one_number_for_all_channels_is_the_list_of_it_in_a_trial_too(command):
+    made = command("data.normalization.mean=1,[1.0],0.5")
+    means = [one.config.data.normalization.mean for one in plan.grid(made.composer, made.space).values()]
+    assert means == [[1.0], [0.5]]
+
+
+@pytest.mark.parametrize("typed", [
+    ["optimizer.learning_rate=${trainer.lr}", "seed=0,1"],
+    ["optimizer.learning_rate=0.1,${trainer.lr}", "seed=0,1"],
+    ["optimizer=adam,sgd", "optimizer.learning_rate=0.1,${optimizer.momentum}"],
+    ["sweep=random", "sweep.trials=2", "optimizer.learning_rate=interval(0.1,1)", "optimizer.weight_decay=${seeed}"],
+    ["sweep=random", "sweep.trials=2", "optimizer=sgd,adam", "optimizer.learning_rate=${optimizer.momentum}"],
+])  # fmt: skip
+def test_an_interpolation_that_stands_for_nothing_is_refused_before_the_first_trial(composed, tmp_path, typed):
+    typed = [*FAST, f"paths.output_dir={tmp_path / 'out'}", *typed]
+    loader, master = composed(*typed)
+
+    def job(config):
+        """What would be run once without -m."""
+
+    job.__module__ = "kerasdl.train"
+    with pytest.raises(ConfigError, match=r"^optimizer\.\w+: \$\{.*\} can't be resolved: there is no key .*$"):
+        sweep(SimpleNamespace(config_loader=loader), job, master, typed)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_combination_of_values_that_refers_to_nothing_is_refused_too(command):
+    """Where each of the values works with the first of the others."""
+    made = command("optimizer=sgd,adam", "optimizer.learning_rate=0.1,${optimizer.momentum}", "seed=0")
+    with pytest.raises(ConfigError, match=r"there is no key optimizer.momentum"):
+        plan.grid(made.composer, made.space)
 
 
 def test_a_combination_that_cannot_work_is_planned_with_its_reason(command):

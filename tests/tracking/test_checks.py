@@ -1,6 +1,8 @@
+import contextlib
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -10,6 +12,7 @@ import pytest
 
 from kerasdl import tracking
 from kerasdl.errors import TrackingError
+from kerasdl.tracking import deleted
 
 
 @pytest.fixture
@@ -107,6 +110,70 @@ def test_a_database_that_is_none(make_config, tmp_path):
     (tmp_path / "mlflow.db").write_text("these are not the tables you are looking for")
     with pytest.raises(TrackingError, match="must be an sqlite database"):
         tracking.create(make_config(tmp_path)).check()
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_folder_of_files_which_mlflow_refuses(make_config, tmp_path, monkeypatch, scheme):
+    uri = f"{scheme}{tmp_path}/mlruns"
+    told = refusal(make_config(tmp_path, uri=uri))
+    assert told.startswith("tracking.uri must be the address of a database or a server")
+    assert f"tracking.uri=sqlite:///{tmp_path}/mlruns.db" in told
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert refusal(make_config(tmp_path)).startswith("MLFLOW_TRACKING_URI must be")
+    with pytest.raises(TrackingError, match="keeps no runs in files"):
+        tracking.open_store(make_config(tmp_path))
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # whoever insists may have one
+    tracking.create(make_config(tmp_path)).check()
+
+
+def deletes(client, config):
+    """Makes an experiment with a run, deletes the run, and then all of it; returns what `check` says each time."""
+    experiment = client.create_experiment(config.tracking.experiment)
+    run = client.create_run(experiment).info.run_id
+    tracker = tracking.create(config)
+    tracker.check()
+    tracker.check(run)
+    told = []
+    for delete in (lambda: client.delete_run(run), lambda: client.delete_experiment(experiment)):
+        delete()
+        with pytest.raises(TrackingError) as caught:
+            tracker.check(run)
+        told.append(str(caught.value))
+        if len(told) == 1:
+            tracker.check()  # for a new run all is well
+    with pytest.raises(TrackingError) as caught:
+        tracker.check()
+    assert str(caught.value) == told[1]
+    assert told[0].startswith(f"MLflow run {run} must not be deleted")
+    assert f"mlflow runs restore --run-id {run}" in told[0]
+    assert told[1].startswith("tracking.experiment must name an experiment that isn't deleted. Received: ")
+    assert f"mlflow experiments restore --experiment-id {experiment}" in told[1]
+    tracking.create(config).check("0" * 32)  # of a run that isn't there nothing is known
+
+
+def test_what_is_deleted_in_a_database_is_found_out_before_training(config):
+    deletes(tracking.locate(config).connect(), config)
+
+
+def test_what_is_deleted_on_a_server_is_found_out_before_training(make_config, server, tmp_path):
+    config = make_config(tmp_path, uri=server.uri, experiment="to be deleted, & soon")
+    deletes(tracking.locate(config).connect(), config)
+
+
+def test_a_database_that_is_no_ones_yet_or_locked_is_no_obstacle(make_config, tmp_path, monkeypatch):
+    config = make_config(tmp_path)
+    (tmp_path / "mlflow.db").write_bytes(b"")
+    tracking.create(config).check()
+    monkeypatch.setattr(deleted, "TIMEOUT_SECONDS", 0.01)
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as other:
+        other.execute("CREATE TABLE experiments (experiment_id, name, lifecycle_stage)")
+        other.execute("INSERT INTO experiments VALUES (1, 'kerasdl', 'deleted')")
+        other.commit()
+        other.execute("BEGIN EXCLUSIVE")
+        tracking.create(config).check()
+        other.rollback()
+    with pytest.raises(TrackingError, match="isn't deleted"):
+        tracking.create(config).check()
 
 
 def test_a_server_that_is_not_there(make_config, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 from kerasdl import data, experiment, run
 from kerasdl.errors import ResumeError, TrackingError, TrainingError
 from kerasdl.runs import folders
+from kerasdl.tracking import Away, NoTracker, open_store
 from kerasdl.training.checkpoints import Checkpoints
 
 WALL_CLOCK = ("images_per_second", "seconds")
@@ -273,9 +274,38 @@ def test_tensorboards_callback_goes_on(check_exact, tmp_path):
     check_exact("callbacks=tensorboard", f"callbacks.tensorboard.log_dir={tmp_path}/logs", stops=(30, 50))
 
 
-def test_a_store_that_refuses_leaves_the_run_as_it_was(config, monkeypatch):
-    from kerasdl.tracking import NoTracker
+def test_a_deleted_experiment_is_refused_before_data_are_loaded(config, monkeypatch):
+    first = run(config("trainer.epochs=1", "tracking.system_metrics=false", tracking="mlflow"))
+    prolonged = config("trainer.epochs=2", f"resume={first.resume_id}", tracking="mlflow")
+    client = open_store(prolonged)
+    client.delete_experiment(client.get_run(first.run_id).info.experiment_id)
+    monkeypatch.setattr(experiment.data, "load", lambda *_: pytest.fail("training has begun"))
+    for conf in (prolonged, config(tracking="mlflow")):
+        with pytest.raises(TrackingError, match="must name an experiment that isn't deleted"):
+            run(conf)
+    (folder,) = folders(prolonged.paths.output_dir)
+    assert (folder.record.status, folder.record.config["trainer"]["epochs"]) == ("FINISHED", 1)
 
+
+def test_only_a_run_that_goes_on_waits_for_a_server_and_for_nothing_else(config, monkeypatch, capsys):
+    first = run(config("trainer.epochs=1"))
+    says = {}
+
+    def check(self, run_id=None):
+        raise says["error"]
+
+    monkeypatch.setattr(NoTracker, "check", check)
+    says["error"] = Away("no answer")
+    with pytest.raises(Away):
+        run(config())
+    run(config("trainer.epochs=2", f"resume={first.resume_id}"))
+    assert "Warning: no answer" in capsys.readouterr().err
+    says["error"] = TrackingError("deleted")
+    with pytest.raises(TrackingError, match="deleted"):
+        run(config("trainer.epochs=3", f"resume={first.resume_id}"))
+
+
+def test_a_store_that_refuses_leaves_the_run_as_it_was(config, monkeypatch):
     first = run(config("trainer.epochs=1"))
     prolonged = config("trainer.epochs=2", f"resume={first.resume_id}")
 
