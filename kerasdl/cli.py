@@ -88,7 +88,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
 
         from kerasdl.training.interrupts import Interrupts
 
-        Interrupts.second = signal.SIG_DFL
+        second, Interrupts.second = Interrupts.second, signal.SIG_DFL
         # Python would search the million objects of TensorFlow and MLflow for garbage before it ends: 1.5 to 2.4 s.
         atexit.register(gc.freeze)
         register()
@@ -105,6 +105,12 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
             if full == "1":
                 raise
             codes.append(_tell(error))
+        finally:  # another command of this process, and what it starts, begins as this one did
+            Interrupts.second = second
+            if full is None:
+                del os.environ["HYDRA_FULL_ERROR"]
+            else:
+                os.environ["HYDRA_FULL_ERROR"] = full
         if any(codes):
             sys.exit(max(codes))
 
