@@ -1,6 +1,7 @@
 """A run's page: what is in it, and that it needs and does nothing else."""
 
 import base64
+import dataclasses
 import io
 import re
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ from kerasdl.config.composition import place
 from kerasdl.reporting.attachments import MAX_ROWS
 from kerasdl.reporting.gathering import gather
 from kerasdl.reporting.page import html
+from kerasdl.reporting.reproduction import Reproduction
 from kerasdl.tracking import lookup
 from kerasdl.tracking.chronicle import chronicle
 
@@ -136,6 +138,14 @@ def test_it_says_what_the_run_is(parsed, reported):
     order = ["Evaluation", "Robustness", "Explanations", "Export", "Predictions", "Other files", "Repeat and resume"]
     places = [parsed.texts.index(title) for title in order]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("command", ["python -m kerasdl.train model=mine", None])
+def test_what_the_command_that_repeats_it_needs_or_why_there_is_none_is_said(reported, tmp_path, command):
+    page = gather(reported.found, chronicle(reported.found), tmp_path)
+    note = "The source of my_nets.build isn't that of the run."
+    changed = dataclasses.replace(page, reproduction=Reproduction(command, False, {}, note))
+    assert note in Parsed(html(changed)).text
 
 
 def test_the_configuration_has_what_was_changed_marked(page, parsed):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 import kerasdl
+from kerasdl.config.identity import config_hash, source_digests
 from kerasdl.errors import ConfigError, DataError, ResumeError, TrackingError, UserError
 from kerasdl.tracking.store import import_mlflow
 from kerasdl.trained import examples
@@ -159,6 +161,30 @@ def test_reading_a_checkpoint_changes_nothing_in_the_runs_folder(copied, trained
     kerasdl.load(trained_run.id, output_dir=copied, checkpoint="last")
     assert "going back to the one before" in capsys.readouterr().err
     assert sorted(path.name for path in last.parent.iterdir()) == names
+
+
+def test_a_checkpoint_of_code_that_has_changed_since_is_refused(config, tmp_path, monkeypatch):
+    """Its weights may fit and mean something else. The model that the run logged needs no code."""
+    module = tmp_path / "my_nets_of_a_checkpoint.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("KERASDL_TARGETS", module.stem)
+    network = "[keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(classes, activation={})]"
+    code = f"import keras\n\ndef build(input_shape, classes): return keras.Sequential({network})\n"
+    module.write_text(code.format("None"))
+    overrides = ("trainer.epochs=1", "data.batches=2", "tracking.system_metrics=false")
+    conf = config(*overrides, tracking="mlflow")
+    conf.model = OmegaConf.create({"_target_": f"{module.stem}.build"})
+    result = kerasdl.run(conf)
+    place = {"output_dir": conf.paths.output_dir}
+    client = import_mlflow().MlflowClient(f"sqlite:///{conf.paths.output_dir}/mlflow.db")
+    run = client.get_run(result.run_id)
+    assert run.data.params["model._source_"] == source_digests(conf)["model"]
+    assert run.data.tags["kerasdl.config_hash"] == config_hash(conf)
+    kerasdl.load("last", **place, checkpoint="last")
+    module.write_text(code.format("'tanh'"))
+    with pytest.raises(ResumeError, match=r"began with other source of my_nets_of_a_checkpoint\.build"):
+        kerasdl.load("last", **place, checkpoint="last")
+    assert kerasdl.load("last", **place).image_shape == (8, 8, 1)
 
 
 def test_other_data_has_to_fit(network):
