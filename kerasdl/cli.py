@@ -43,7 +43,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     """Returns the `main` of an entry point whose job is `run(config)`, which returns an exit code or None for 0.
 
     Exit codes: 0 done; 2 a configuration that is refused; 1 any other failure; 130 Ctrl-C; 143 SIGTERM; 129 SIGHUP.
-    Under `-m` a job that fails is told and the others go on; the largest code is the program's.
+    Under `-m` the failure of a job is reported and the others run; the exit code is the largest of theirs.
     """
     codes: list[int] = []
     program = os.getpid()

@@ -18,7 +18,7 @@ OLD, NEW = "Dropbox (Personal)/lr=1, x%20y/mlruns", "new [place]? #2/mlruns"
 
 
 def train(config, new_folder, folder=None):
-    """Makes a run with one file, or goes on with the one in `folder`; returns its folder."""
+    """Makes a run with one file, or resumes the one in `folder`; returns its folder."""
     resumed_at = 0 if folder else None
     folder, tracker = folder or new_folder(config), MlflowTracker(config)
     tracker.start(folder, config_yaml="seed: 0", params={"seed": 0}, tags={}, resumed_at=resumed_at)
