@@ -1,6 +1,7 @@
 """What Hydra's command line and ours do together, in this process."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -36,6 +37,15 @@ def test_paths_mean_what_they_mean_where_the_user_stands(typed, tmp_path):
     typed(main, "-m", "hydra/sweeper=basic", "hydra.job.chdir=true", "hydra.sweep.dir=elsewhere", "seed=0,1")
     assert seen == [tmp_path / "mlruns"] * 3
     assert not (tmp_path / "elsewhere" / "mlruns").exists()
+
+
+def test_a_second_ctrl_c_ends_a_command_at_once_but_not_the_process_that_called_it(typed):
+    """A notebook's kernel must survive the second; the command must not wait for Python to answer it."""
+    seen = []
+    assert Interrupts.second is signal.default_int_handler
+    typed(cli.hydra_main(lambda config: seen.append(Interrupts.second)))
+    assert seen == [signal.SIG_DFL]
+    assert Interrupts.second is signal.default_int_handler
 
 
 def test_an_interpolation_may_be_typed(typed, capsys):

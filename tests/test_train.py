@@ -131,21 +131,6 @@ def test_two_ctrl_cs_end_the_process_at_once(fast, tmp_path):
     assert process.wait(timeout=10) == -signal.SIGINT
 
 
-def test_the_command_line_lets_the_second_ctrl_c_reach_the_system():
-    """A notebook's kernel must survive the second; the command must not wait for Python to answer it."""
-    code = (
-        "import signal, sys\n"
-        "from kerasdl.training.interrupts import Interrupts\n"
-        "assert Interrupts.second is signal.default_int_handler\n"
-        "from kerasdl.train import main\n"
-        "sys.argv = ['kerasdl-train', 'seed=-1']\n"
-        "try:\n    main()\nexcept SystemExit:\n    print(Interrupts.second is signal.SIG_DFL)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
-    assert ended.stdout == "True\n", ended.stderr
-
-
 def test_a_failing_run_is_failed_with_its_traceback(command, client, fast):
     ended = command("train", *fast, "optimizer.learning_rate=1e30", "model.activation=linear")
     assert ended.returncode == 1

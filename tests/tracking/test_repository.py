@@ -167,10 +167,13 @@ def test_a_password_is_in_no_diff_and_no_address(package):
 
 def test_without_git_a_commit_or_an_answer_in_time_there_is_nothing_to_tell(package, tmp_path, monkeypatch, capfd):
     (package / "__init__.py").write_text("two\n")
-    with monkeypatch.context() as patch:
-        patch.setattr(repository, "_TIMEOUT_SECONDS", 0)
-        assert environment.git_diffs() == {}
-    monkeypatch.setenv("PATH", str(tmp_path))
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    assert environment.git_diffs() == {}
+    (programs / "git").write_text("#!/bin/sh\nexec /bin/sleep 600\n")
+    (programs / "git").chmod(0o755)
+    monkeypatch.setattr(repository, "_TIMEOUT_SECONDS", 0.1)
     assert environment.git_diffs() == {}
     assert "git.dirty" not in environment.tags()
     assert capfd.readouterr() == ("", "")
