@@ -1,136 +1,8 @@
-"""What the terminal shows: what is about to happen, a progress bar, a line an epoch, and the result.
-
-Where the output is no terminal (a log file, a pipe), the bar is left out and the lines stay.
-"""
+"""Lines on the terminal: progress, results by name, warnings and complaints."""
 
 import math
 import sys
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from kerasdl.config import typed
-from kerasdl.config.schema import Paths
-from kerasdl.files import shorten
-
-if TYPE_CHECKING:
-    from kerasdl.experiment import Experiment, Result
-
-_HIDDEN = {"learning_rate", "images_per_second", "seconds"}
-
-
-class Display:
-    """Shows one experiment, as a listener of its training.
-
-    Args:
-        epochs: number of epochs.
-        steps_per_epoch: training steps in each.
-    """
-
-    def __init__(self, epochs: int, steps_per_epoch: int):
-        self._epochs = epochs
-        self._console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[metrics]}"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._bar = self._progress.add_task(self._label(0), total=epochs * steps_per_epoch, metrics="compiling ...")
-
-    def __enter__(self) -> "Display":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def begin(self, step: int) -> None:
-        """Training begins, or goes on, at `step`."""
-        self._progress.update(self._bar, completed=step)
-
-    def on_call(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        speed = f"{metrics['images_per_second']:,.0f} images/s"
-        text = f"{_metrics(metrics)}  {speed}"
-        self._progress.update(self._bar, completed=step, description=self._label(epoch), metrics=text)
-
-    def on_interval(self, step: int, metrics: Mapping[str, float], learning_rates: object) -> None:
-        """The bar already shows more than an interval's metrics."""
-
-    def on_validation(self, step: int, metrics: Mapping[str, float]) -> None:
-        self._console.print(f"{' ' * len(self._label(0))}  {_metrics(metrics)}  at step {step}")
-
-    def on_rollback(self, step: int, attempt: int) -> None:
-        self._progress.update(self._bar, completed=step)
-
-    def on_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        speed = f"{metrics['images_per_second']:,.0f} images/s  {metrics['seconds']:.1f} s"
-        self._console.print(f"{self._label(epoch)}  {_metrics(metrics)}  {speed}")
-        sys.stdout.flush()
-
-    def _label(self, epoch: int) -> str:
-        width = len(str(self._epochs))
-        return f"epoch {epoch + 1:>{width}}/{self._epochs}"
-
-
-def announce(experiment: "Experiment") -> None:
-    """Says what is about to happen."""
-    config, model, optimizer = experiment.config, experiment.task.model, experiment.config.optimizer
-    style = f" ({config.model.style})" if "style" in config.model else ""
-    momentum = f", momentum {optimizer.momentum:g}" if "momentum" in optimizer else ""
-    rate = f"learning rate {optimizer.learning_rate:g} ({_name(config.schedule).lower()}){momentum}"
-    precision = f"{config.trainer.precision}{', XLA' if experiment.runtime.jit else ''}"
-    _rows(
-        {
-            "data": experiment.data.describe(),
-            "model": f"{model.name}{style}, {model.count_params():,} parameters",
-            "optimizer": f"{_name(optimizer)}, {rate}, batch {config.data.batch_size}",
-            "device": f"{experiment.runtime.name}, {precision}",
-            "results": experiment.tracker.describe(),
-            "state": shorten(experiment.folder.path),
-        }
-    )
-
-
-def announce_resumption(experiment: "Experiment", step: int) -> None:
-    """Says where a run goes on."""
-    total = experiment.config.trainer.epochs * experiment.data.train.steps
-    _rows({"resumes": f"run {experiment.folder.id}, of whose {total:,} steps {step:,} are done"})
-
-
-def announce_weights_put_back(metrics: Mapping[str, float]) -> None:
-    """Says how good the weights are that a callback has put back at the end."""
-    row("ends with", f"{_metrics(metrics)}  (a callback put these weights back)")
-
-
-def conclude(experiment: "Experiment", result: "Result") -> None:
-    """Says what came out, and how to look at it."""
-    rows = {}
-    if result.interrupted:
-        cause = {"SIGINT": "Ctrl-C", "PRUNED": "the sweep's pruner"}.get(result.interrupted, result.interrupted)
-        rows["stopped"] = f"by {cause} behind step {result.steps:,}, in epoch {len(result.history.get('loss', [])) + 1}"
-        rows["go on"] = _resume_command(experiment, result.resume_id)
-    elif experiment.data.test is not None:
-        rows["test"] = _test_row(result.metrics, experiment.data.test.size)
-    rows["weights"] = f"{result.weights} (fingerprint of their bits)"
-    rows["time"] = duration(result.seconds)
-    if result.run_id:
-        rows["run"] = result.run_id
-        rows["browse"] = experiment.tracker.ui_command()
-    _rows(rows)
-
-
-def _resume_command(experiment: "Experiment", run: str) -> str:
-    output_dir = experiment.config.paths.output_dir
-    place = {} if output_dir == Paths.output_dir else {"paths.output_dir": output_dir}
-    return typed.command("train", {"resume": run, **place})
 
 
 def say(line: str) -> None:
@@ -153,26 +25,6 @@ def row(name: str, text: str) -> None:
     print(f"{name:<10} {text}", flush=True)
 
 
-def _rows(rows: Mapping[str, str]) -> None:
-    for name, text in rows.items():
-        row(name, text)
-
-
-def _name(node: Any) -> str:
-    return str(node._target_).rpartition(".")[2]
-
-
-def _test_row(metrics: Mapping[str, float], size: int) -> str:
-    """Returns loss, accuracy as `9 841/10000` and per cent, and further metrics."""
-    parts = [f"loss {metrics['test_loss']:.4f}"]
-    if "test_accuracy" in metrics:
-        accuracy = metrics["test_accuracy"]
-        hits = f"{round(accuracy * size):,}".replace(",", " ")
-        parts.append(f"accuracy {hits}/{size} ({100 * accuracy:.2f} %)")
-    names = [name for name in metrics if name.startswith("test_") and name not in ("test_loss", "test_accuracy")]
-    return ", ".join([*parts, *(f"{name[5:]} {metrics[name]:.4f}" for name in names)])
-
-
 def duration(seconds: float) -> str:
     """Returns seconds as `48 s`, `3 min 12 s` or `2 h 05 min`."""
     minutes, rest = divmod(math.floor(seconds), 60)
@@ -180,10 +32,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def _metrics(metrics: Mapping[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items() if name not in _HIDDEN)
 
 
 class Stopwatch:

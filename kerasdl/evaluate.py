@@ -44,14 +44,14 @@ def run(values: Values) -> None:
     from kerasdl import trained
 
     with trained.opened(values, as_trained=True) as network:
-        from kerasdl.evaluation import evaluate, trained_task
+        from kerasdl.evaluation import evaluate
 
         data = network.data(values["data"])
         is_own = _is_own_data(network, values["data"])
         splits = [_split(data, name) for name in values["split"]]
         row("run", network.id)
         row("data", data.describe())
-        task = trained_task(network)
+        task = network.task(data.info.features)
         for split in splits:
             with _progress(split) as advance:
                 evaluation = evaluate(task, split, network.class_names, network.runtime.jit, advance)

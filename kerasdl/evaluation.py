@@ -19,14 +19,12 @@ from kerasdl import measures
 from kerasdl.analysis import classes
 from kerasdl.analysis.calibration import Calibration, brier_scores, calibration
 from kerasdl.analysis.mistakes import MostConfidentMistakes
-from kerasdl.config.instantiate import instantiate
 from kerasdl.errors import UserError
-from kerasdl.training.loop import Batch, EvaluationLoop
-from kerasdl.training.task import Sums
+from kerasdl.training.loop import EvaluationLoop
+from kerasdl.training.task import Evaluated, Sums
 
 if TYPE_CHECKING:
     from kerasdl.data import Split
-    from kerasdl.trained import Trained
     from kerasdl.training.task import Task
 
 TOP = (1, 3, 5)
@@ -126,22 +124,6 @@ def predictions_csv(examples: Examples, class_names: Sequence[str]) -> str:
     return file.getvalue()
 
 
-def trained_task(network: "Trained") -> "Task":
-    """Returns the task that the run was trained for, around its trained network; it can evaluate, but not train."""
-    import keras
-
-    names = network.class_names
-    return instantiate(
-        network.config.task,
-        "task",
-        model=network.on_pixels(),  # with the normalisation inside
-        optimizer=None,
-        normalization=keras.layers.Identity(dtype="float32"),
-        classes=len(names),
-        class_counts=lambda: np.ones(len(names), np.int64),  # class weights are training's alone
-    )
-
-
 def evaluate(
     task: "Task",
     split: "Split",
@@ -152,7 +134,7 @@ def evaluate(
     """Passes over a split once.
 
     Args:
-        task: from `trained_task`, or one in training.
+        task: of a trained network (`Trained.task`), or one in training.
         split: the examples.
         class_names: one name a class.
         jit: compile the step with XLA, as in training.
@@ -163,9 +145,9 @@ def evaluate(
     """
     mistakes, parts = MostConfidentMistakes(), []
     sums: Sums = {}
-    for step, (so_far, batch) in enumerate(EvaluationLoop(task, split, jit).batches()):
-        sums, part = so_far, _examples(batch, split.indices(0, step), split.name)
-        mistakes.look(batch.images, part.indices, part.labels, part.predicted, part.confidences)
+    for step, evaluated in enumerate(EvaluationLoop(task, split, jit).batches()):
+        sums, part = evaluated.sums, _examples(evaluated, split.indices(0, step), split.name)
+        mistakes.look(evaluated.batch["image"], part.indices, part.labels, part.predicted, part.confidences)
         parts.append(part)
         advance(len(part.labels))
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Examples.__annotations__}
@@ -174,8 +156,8 @@ def evaluate(
     return Evaluation(task.results(sums), examples, mistakes, class_names)
 
 
-def _examples(batch: Batch, indices: np.ndarray, split: str) -> Examples:
-    labels, logits = batch.labels, batch.logits.astype(np.float64)
+def _examples(evaluated: Evaluated, indices: np.ndarray, split: str) -> Examples:
+    labels, logits = evaluated.batch["label"], evaluated.outputs["logits"].astype(np.float64)
     broken = np.flatnonzero(~np.isfinite(logits).all(axis=1))
     if len(broken):
         raise UserError(
@@ -183,14 +165,14 @@ def _examples(batch: Batch, indices: np.ndarray, split: str) -> Examples:
             f"{split}. Its weights or its precision overflow: try those of an earlier checkpoint, with checkpoint=best."
         )
     log_probabilities = log_softmax(logits, axis=1)
-    probabilities, predicted = np.exp(log_probabilities), measures.predictions(batch.logits).numpy()
+    probabilities, predicted = np.exp(log_probabilities), measures.predictions(evaluated.outputs["logits"]).numpy()
     rows = np.arange(len(labels))
     return Examples(
         indices=np.asarray(indices, np.int64),
         labels=labels,
         predicted=predicted,
         confidences=np.minimum(probabilities[rows, predicted], 1.0),
-        ranks=measures.ranks(labels, batch.logits).numpy().astype(np.int64),
+        ranks=measures.ranks(labels, evaluated.outputs["logits"]).numpy().astype(np.int64),
         losses=-log_probabilities[rows, labels],
         brier_scores=brier_scores(probabilities, labels),
     )

@@ -39,7 +39,13 @@ def ranks(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.where(_broken(logits), tf.shape(logits)[-1], higher)
 
 
-def confusion(labels: tf.Tensor, predicted: tf.Tensor, classes: int, dtype: tf.DType = tf.float32) -> tf.Tensor:
+def confusion(
+    labels: tf.Tensor,
+    predicted: tf.Tensor,
+    classes: int,
+    dtype: tf.DType = tf.float32,
+    weights: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Returns how many examples of each class (rows) were taken for each class (columns).
 
     An example without a prediction counts as a mistake all the same: as taken for the class after its own.
@@ -49,12 +55,13 @@ def confusion(labels: tf.Tensor, predicted: tf.Tensor, classes: int, dtype: tf.D
         predicted: int64 (b,), from `predictions`.
         classes: number of classes, >= 2.
         dtype: of the counts.
+        weights: (b,), how much each example counts; None: 1.
 
     Returns:
         (classes, classes).
     """
     taken_for = tf.where(predicted < 0, (labels + 1) % classes, predicted)
-    return tf.math.confusion_matrix(labels, taken_for, classes, dtype=dtype)
+    return tf.math.confusion_matrix(labels, taken_for, classes, weights=weights, dtype=dtype)
 
 
 def per_class(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

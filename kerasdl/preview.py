@@ -44,12 +44,15 @@ def preview(config: DictConfig, path: Path) -> Path:
     from kerasdl.data.augmentation import Augmentation
 
     loaded = data.load(config.data, config.seed, config.paths.cache_dir, print)
-    images, labels = loaded.train.batch(loaded.train.epoch(0), tf.constant(0))
-    images = tf.cast(images[:_MOST_IMAGES], tf.float32)
+    batch = loaded.train.batch(loaded.train.epoch(0), tf.constant(0))
+    images = tf.cast(batch["image"][:_MOST_IMAGES], tf.float32)
     augment = Augmentation(config.data.augmentation)
     if augment:
         images = augment(images, tf.constant([derive(config.seed, "augmentation"), 0]))
-    names = [loaded.info.class_names[label] for label in labels[:_MOST_IMAGES].numpy()]
+    names = [""] * len(images)
+    if "label" in batch:
+        classes = loaded.info.features.targets["label"].names
+        names = [classes[label] for label in batch["label"][:_MOST_IMAGES].numpy()]
     _write_sheet(images.numpy(), names, path)
     return path
 

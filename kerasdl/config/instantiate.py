@@ -9,6 +9,8 @@ adds packages of the user's own: KERASDL_TARGETS=my_package.
 
 import importlib
 import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -23,7 +25,8 @@ _PLACES = {
     "model.layers.": ("keras.layers", *_PARTS_OF_LAYERS),
     "model._target_": ("kerasdl.models",),
     "model.": _PARTS_OF_LAYERS,
-    "task.": ("kerasdl.training.classification",),
+    "data.": ("kerasdl.data",),
+    "task.": ("kerasdl.tasks", "kerasdl.training.classification"),
     "optimizer.": ("keras.optimizers",),
     "schedule.": ("kerasdl.training.schedules",),
     "callbacks.": ("keras.callbacks", "kerasdl.training.callbacks"),
@@ -57,13 +60,25 @@ def check_target(target: Any, where: str) -> None:
         )
 
 
-def instantiate(node: Any, where: str, **extra: Any) -> Any:
+def locate(target: str, where: str) -> Any:
+    """Returns the class or function that `target` names at the key `where`, e.g. `data`.
+
+    Raises:
+        ConfigError: it isn't allowed there or doesn't exist.
+    """
+    check_target(target, f"{where}._target_")
+    short = {"kerasdl.data.tfds": "kerasdl.data.tfds.Tfds", "kerasdl.training.classification.Classification": "kerasdl.tasks.classification.Classification"}
+    return _locate(short.get(target, target), where)
+
+
+def instantiate(node: Any, where: str, offered: Mapping[str, Any] = MappingProxyType({}), **extra: Any) -> Any:
     """Calls what `node._target_` names with the node's other keys and `extra`, nested nodes first.
 
     Args:
         node: a mapping with `_target_`, from the configuration.
         where: its key, for errors and for what is allowed there, e.g. `optimizer`.
-        **extra: further keyword arguments that the program itself gives.
+        offered: further keyword arguments, of which it gets those that it names as parameters.
+        **extra: further keyword arguments that it must take.
 
     Raises:
         ConfigError: the target isn't allowed or doesn't exist, or doesn't take these arguments.
@@ -71,8 +86,8 @@ def instantiate(node: Any, where: str, **extra: Any) -> Any:
     if isinstance(node, DictConfig | ListConfig):
         node = OmegaConf.to_container(node, resolve=True)
     target = node.get("_target_")
-    check_target(target, f"{where}._target_")
-    function = _locate(target, where)
+    function = locate(target, where)
+    extra |= {name: value for name, value in offered.items() if name in inspect.signature(function).parameters}
     arguments = {key: _build(value, f"{where}.{key}") for key, value in node.items() if key != "_target_"}
     _check_arguments(function, {**arguments, **extra}, where)
     try:

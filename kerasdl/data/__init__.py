@@ -1,12 +1,14 @@
-"""Examples in: from the name of a TFDS data set to batches whose order can be repeated from any step.
+"""Examples in: from the name of a data set to batches whose order can be repeated from any step.
 
 `check` says in about a second, without TensorFlow, whether the data can be had; `load` prepares it (offline first),
-decodes it once and gives its splits. Importing this package imports neither TensorFlow nor TFDS. What happens to a
-batch afterwards is in `kerasdl.data.preprocessing` (a layer of the network) and `kerasdl.data.augmentation` (a call of
-the training loop).
+decodes it once and gives its splits. What an example has is said by `features`; a kind of data is a `source`: `tfds`,
+`sklearn_table`. Importing this package imports neither TensorFlow nor TFDS. What happens to a batch afterwards is in
+`kerasdl.data.preprocessing` (layers of the model that is handed over) and `kerasdl.data.augmentation` (training alone).
 """
 
-from kerasdl.data.info import Data, DataInfo, Split
-from kerasdl.data.loading import check, check_classes, load
+from kerasdl.data.features import Feature, Features
+from kerasdl.data.loading import check, load
+from kerasdl.data.source import DataInfo, Source
+from kerasdl.data.splits import Batch, Data, Split
 
-__all__ = ["Data", "DataInfo", "Split", "check", "check_classes", "load"]
+__all__ = ["Batch", "Data", "DataInfo", "Feature", "Features", "Source", "Split", "check", "load"]

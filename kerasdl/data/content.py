@@ -12,12 +12,12 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasdl.data.info import DataInfo
 from kerasdl.data.preparation import heartbeat
+from kerasdl.data.source import DataInfo
 from kerasdl.errors import DataError
 from kerasdl.files import locked, written_whole
 
@@ -63,9 +63,9 @@ def identified(info: DataInfo, builder: Any, cache_dir: str | Path, report: Call
         name: [[int(length), hashes[path.name]] for length, path in zip(splits[name].shard_lengths, paths, strict=True)]
         for name, paths in shards.items()
     }
-    text = json.dumps([builder.info.full_name, info.class_names, contents])
-    fingerprint = _FORM + hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
-    return replace(info, fingerprint=fingerprint, former_fingerprint=_former(builder))
+    names = [list(feature.names) for feature in info.features.targets.values()]
+    text = json.dumps([builder.info.full_name, names[0] if names else [], contents])
+    return info.identified(_FORM + hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], _former(builder))
 
 
 def _former(builder: Any) -> str:

@@ -1,15 +1,19 @@
 """Reads encoded examples of a prepared TFDS set in a given order, and decodes them: shared by memory and streaming.
 
-Both ways go through `encoded` and `decoder`, so that a batch has the same pixels wherever it comes from.
+Both ways go through `encoded` and `decode_image`, so that a batch has the same pixels wherever it comes from.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from kerasdl.data.catalog import Entry, Segment
+from kerasdl.data.source import Example, Segment
+
+if TYPE_CHECKING:
+    from kerasdl.data.tfds import Tfds
 
 # Raise it with every change that gives other pixels or labels: examples that are kept decoded are those of one version.
 VERSION = 1
@@ -17,8 +21,8 @@ VERSION = 1
 UNREADABLE = (tf.errors.InvalidArgumentError, tf.errors.DataLossError)
 
 
-def encoded(entry: Entry, segments: Sequence[Segment]) -> tf.data.Dataset:
-    """Returns (encoded image: string scalar, label: int64 scalar) of the examples of `segments`, in that very order."""
+def encoded(source: "Tfds", segments: Sequence[Segment]) -> tf.data.Dataset:
+    """Returns the examples of `segments`, in that very order: `image` encoded, a string, and `label` int64, if any."""
     instruction = None
     for segment in segments:
         part = tfds.core.ReadInstruction(segment.split, from_=segment.start, to=segment.stop, unit="abs")
@@ -29,38 +33,35 @@ def encoded(entry: Entry, segments: Sequence[Segment]) -> tf.data.Dataset:
         interleave_cycle_length=1,  # one file after the other: the order of the segments is the order of examples
         interleave_block_length=1,
     )
-    examples = entry.builder.as_dataset(
+    keys = {"image": source.image_key} | ({"label": source.label_key} if source.label_key else {})
+    examples = source.builder.as_dataset(
         split=instruction,
         shuffle_files=False,
         read_config=read_config,
         decoders=tfds.decode.PartialDecoding(
-            {entry.image_key: True, entry.label_key: True}, decoders={entry.image_key: tfds.decode.SkipDecoding()}
+            {key: True for key in keys.values()}, decoders={source.image_key: tfds.decode.SkipDecoding()}
         ),
     )
 
     @tf.autograph.experimental.do_not_convert
-    def pair(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        return example[entry.image_key], example[entry.label_key]
+    def renamed(example: Example) -> Example:
+        return {name: example[key] for name, key in keys.items()}
 
-    return examples.map(pair)
+    return examples.map(renamed)
 
 
-def decoder(entry: Entry) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function from an encoded image to uint8 [height, width, channels], resized if the set asks for it.
+def decode_image(source: "Tfds", data: tf.Tensor) -> tf.Tensor:
+    """Returns an encoded image as uint8 [height, width, channels], resized if the set asks for it.
 
-    It is what TFDS does for an `Image`, with the channels of `entry.info.image_shape` also where the set's vary, and
-    with the first frame of an animation.
+    It is what TFDS does for an `Image`, with the channels that the features say also where the set's vary, and with
+    the first frame of an animation.
     """
-    height, width, channels = entry.info.image_shape
-
-    def decode(data: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(data, channels, tf.uint8, expand_animations=False)
-        if entry.resized:
-            image = tf.image.resize(image, (height, width), method="bilinear", antialias=True)
-            image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
-        return tf.ensure_shape(image, (height, width, channels))
-
-    return decode
+    height, width, channels = source.info.features.inputs["image"].shape
+    pixels = tf.io.decode_image(data, channels, tf.uint8, expand_animations=False)
+    if source.resized:
+        pixels = tf.image.resize(pixels, (height, width), method="bilinear", antialias=True)
+        pixels = tf.cast(tf.clip_by_value(tf.round(pixels), 0, 255), tf.uint8)
+    return tf.ensure_shape(pixels, (height, width, channels))
 
 
 def reason(error: tf.errors.OpError) -> str:

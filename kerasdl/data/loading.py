@@ -1,32 +1,34 @@
 """The story of loading: find the data set, prepare it, divide it, and hold it in memory or stream it."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from omegaconf import DictConfig
 
+from kerasdl.config.instantiate import locate
 from kerasdl.data import memory_budget, subsets
-from kerasdl.data.info import Data, DataInfo, Split
-from kerasdl.errors import ConfigError, DataError
+from kerasdl.data.source import DataInfo, Segment, Source, segments
+from kerasdl.data.splits import Data, Split
+from kerasdl.errors import ConfigError
 
 _KEYS = {"train": "data.train_split", "validation": "data.validation", "test": "data.test_split"}
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What a split of the run reads: a TFDS split `spec`, and in it the examples at `indices`."""
+    """What a split of the run reads: a split `spec` of the source, and in it the examples at `indices`."""
 
     name: str
     spec: str
-    segments: tuple[Any, ...]
+    segments: tuple[Segment, ...]
     indices: np.ndarray
 
     @property
     def total(self) -> int:
-        """Examples of the TFDS split."""
-        return sum(segment.stop - segment.start for segment in self.segments)
+        """Examples of the source's split."""
+        return sum(map(len, self.segments))
 
 
 def check(config: Any) -> DataInfo:
@@ -40,7 +42,7 @@ def check(config: Any) -> DataInfo:
 
     Raises:
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
-        DataError: no such data set or split, files missing and no network, or images of varying size.
+        DataError: no such data set or split, files missing and no network, or examples of a kind that isn't known.
     """
     return _find(config).info
 
@@ -58,22 +60,18 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
         DataError: the data can't be had, read, or doesn't suit; see `check`.
     """
-    from kerasdl.data import content, preparation
-    from kerasdl.data.decoded import Cache
-
     budget = memory_budget.parse(config.memory_budget)
-    entry = preparation.prepare(_find(config), config, report)
-    entry = replace(entry, info=content.identified(entry.info, entry.builder, cache_dir, report))
-    parts = _parts(entry.builder, config, seed)
+    source = _find(config).prepared(cache_dir, report)
+    features = source.info.features
+    parts = _parts(source, config, seed)
     totals = {part.spec: part.total for part in parts}
-    nbytes = sum(totals.values()) * math.prod(entry.info.image_shape)
+    nbytes = sum(totals.values()) * features.nbytes
     resident = nbytes <= budget
-    cache = Cache(entry, cache_dir, report)
-    decoded = {part.spec: cache.read(part.spec, list(part.segments), images=resident) for part in parts}
-    build = _resident if resident else _streamed
-    splits = build(entry, parts, decoded, config, seed)
+    names = [name for name, feature in features.all.items() if resident or feature.is_scalar]
+    columns = {part.spec: source.read(part.spec, part.segments, names) for part in parts}
+    splits = _resident(source, parts, columns, config, seed) if resident else _streamed(source, parts, columns, config, seed)
     return Data(
-        info=entry.info,
+        info=source.info,
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits.get("test"),
@@ -82,56 +80,27 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
     )
 
 
-def check_classes(config: Any, data: Data, warn: Callable[[str], None]) -> None:
-    """Refuses to train on examples of one class, on which any network is soon right every time.
-
-    Args:
-        config: the `data` node of the configuration.
-        data: what `load` gave for it.
-        warn: takes a line if only the few examples that `fraction` or `batches` keep are of one class, which is no
-            fault where a run is only tried out.
-
-    Raises:
-        DataError: all training examples are of one class.
-    """
-    counts = data.train.class_counts()
-    if np.count_nonzero(counts) > 1:
-        return
-    name = data.info.class_names[counts.argmax()]
-    found = f"training examples are of the class {name!r}"
-    if config.fraction < 1 or config.batches is not None:
-        warn(f"all {data.train.size:,} {found} with data.fraction={config.fraction} and data.batches={config.batches}.")
-        return
-    raise DataError(
-        f"data.train_split must have examples of at least two classes. Received: {config.train_split!r}, where all "
-        f"{data.train.size:,} {found}. Take a larger part of the split, or mix its examples in the builder."
-    )
-
-
-def _find(config: Any) -> Any:
-    """Returns the catalogue's entry of a data set whose splits and files have been checked."""
-    from kerasdl.data import catalog, preparation
-
+def _find(config: Any) -> Source:
+    """Returns the source that the configuration names, its splits and files checked."""
     memory_budget.parse(config.memory_budget)
-    entry = catalog.find(config)
-    preparation.check_files(entry, config)
-    if entry.builder.is_prepared():
-        _parts(entry.builder, config, seed=0)
-    return entry
+    # A run that was made before there were other sources has no `_target_`.
+    source: Source = locate(config.get("_target_", "kerasdl.data.tfds"), "data")(config)
+    source.check_files()
+    if source.splits:
+        _parts(source, config, seed=0)
+    return source
 
 
-def _parts(builder: Any, config: Any, seed: int) -> list[_Part]:
-    """Divides the TFDS splits into the splits of the run."""
-    from kerasdl.data import catalog
-
+def _parts(source: Source, config: Any, seed: int) -> list[_Part]:
+    """Divides the splits of the source into the splits of the run."""
     named = {"train": config.train_split}
     if isinstance(config.validation, str):
         named["validation"] = config.validation
     if config.test_split:
         named["test"] = config.test_split
-    found = {name: tuple(catalog.segments(builder, spec, _KEYS[name])) for name, spec in named.items()}
+    found = {name: tuple(segments(source, spec, _KEYS[name])) for name, spec in named.items()}
     _check_disjoint(named, found)
-    indices = {name: np.arange(sum(part.stop - part.start for part in parts)) for name, parts in found.items()}
+    indices = {name: np.arange(sum(map(len, parts))) for name, parts in found.items()}
     if not isinstance(config.validation, str):
         train, held_out = subsets.hold_out(len(indices["train"]), config.validation or 0, seed)
         indices["train"] = train
@@ -164,36 +133,41 @@ def _batch_size(config: Any, name: str) -> int:
     return config.batch_size if name == "train" else config.evaluation_batch_size
 
 
-def _resident(entry: Any, parts: list[_Part], decoded: dict[str, Any], config: Any, seed: int) -> dict[str, Split]:
-    import tensorflow as tf
-
+def _resident(
+    source: Source, parts: list[_Part], columns: dict[str, dict[str, np.ndarray]], config: Any, seed: int
+) -> dict[str, Split]:
     from kerasdl.data.order import WholeOrder
-    from kerasdl.data.resident import ResidentSplit, pack
+    from kerasdl.data.resident import Column, ResidentSplit
 
-    tensors = {spec: (pack(d.images), tf.constant(d.labels)) for spec, d in decoded.items()}
+    features = source.info.features
+    tensors = {
+        spec: {name: Column.of(features.all[name], values) for name, values in found.items()}
+        for spec, found in columns.items()
+    }
     return {
         part.name: ResidentSplit(
             part.name,
-            *tensors[part.spec],
+            features,
+            tensors[part.spec],
             WholeOrder(part.indices, seed, shuffle=config.shuffle and part.name == "train"),
-            image_shape=entry.info.image_shape,
-            batch_size=_batch_size(config, part.name),
-            classes=entry.info.classes,
+            _batch_size(config, part.name),
         )
         for part in parts
     }
 
 
-def _streamed(entry: Any, parts: list[_Part], decoded: dict[str, Any], config: Any, seed: int) -> dict[str, Split]:
+def _streamed(
+    source: Source, parts: list[_Part], columns: dict[str, dict[str, np.ndarray]], config: Any, seed: int
+) -> dict[str, Split]:
     from kerasdl.data.streamed import StreamedSplit
 
     return {
         part.name: StreamedSplit(
             part.name,
-            entry,
+            source,
             part.segments,
             part.indices,
-            decoded[part.spec].labels,
+            columns[part.spec],
             seed=seed,
             shuffle=config.shuffle and part.name == "train",
             window=config.shuffle_window,

@@ -7,6 +7,7 @@ and the folder for extracted files here are for these.
 
 import contextlib
 import io
+import os
 import shutil
 import sys
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from kerasdl.data import catalog, network
+from kerasdl.data import network
 from kerasdl.errors import DataError
 from kerasdl.files import locked
 
@@ -24,63 +25,71 @@ _STALE_AFTER = 3600.0
 _HEARTBEAT = 10.0
 
 
-def check_files(entry: catalog.Entry, config: Any) -> None:
+def data_dir(config: Any) -> Path:
+    """Returns where TFDS's prepared data is: `data.data_dir`, else TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    chosen = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(chosen).expanduser().absolute()
+
+
+def check_files(builder: Any, title: str, config: Any) -> None:
     """Makes sure that the data is prepared, or that its files are here or can be downloaded.
+
+    Args:
+        builder: TFDS's.
+        title: name and version, for messages.
+        config: the `data` node of the configuration.
 
     Raises:
         DataError: files are missing and there is no network, or the data set's files must be fetched by hand.
     """
-    builder = entry.builder
     if builder.is_prepared():
         return
-    directory, manual = catalog.data_dir(config), manual_dir(builder, config)
+    directory, manual = data_dir(config), manual_dir(builder, config)
     if manual is not None and not manual.is_dir():
         raise DataError(f"data.manual_dir must be an existing directory. Received: {config.manual_dir!r}.")
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and manual is None and not (directory / "downloads" / "manual").is_dir():
         instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-        raise DataError(
-            f"The files of {entry.info.name} must be fetched by hand: {instructions} Then set data.manual_dir=DIR."
-        )
+        raise DataError(f"The files of {title} must be fetched by hand: {instructions} Then set data.manual_dir=DIR.")
     missing = _missing_files(builder, directory, manual)
     # The URLs are those of all configs together, so that with some files here the chosen config may lack nothing.
     maybe_enough = builder.BUILDER_CONFIGS and len(missing) < len(builder.url_infos)
     if missing and not maybe_enough and not network.reachable(list(missing)):
         names = ", ".join(missing.values())
         raise DataError(
-            f"{entry.info.name} {entry.info.version} isn't in {directory} and there is no network to download it: put "
+            f"{title} isn't in {directory} and there is no network to download it: put "
             f"{names} into a directory DIR and set data.manual_dir=DIR, or connect to the network."
         )
 
 
-def prepare(entry: catalog.Entry, config: Any, report: Callable[[str], None]) -> catalog.Entry:
-    """Returns `entry` with its data prepared on disk, which is done once and by one process.
+def prepare(make: Callable[[], Any], title: str, config: Any, report: Callable[[str], None]) -> None:
+    """Prepares the data on disk, which is done once and by one process.
 
     Args:
-        entry: from `catalog.find`, its files checked by `check_files`.
+        make: gives the data set's TFDS builder, a new one at each call: whether data is prepared is what a builder
+            found when it was made. The files have been checked by `check_files`.
+        title: name and version, for messages.
         config: the `data` node of the configuration.
         report: takes one line of progress.
 
     Raises:
         DataError: a directory that can't be written, a file with a wrong checksum, or TFDS's own failure.
     """
-    if entry.builder.is_prepared():
-        return entry
-    title, directory = f"{entry.info.name} {entry.info.version}", catalog.data_dir(config)
-    lock = directory / f".{entry.info.name.replace('/', '-')}-{entry.info.version}.lock"
+    directory = data_dir(config)
+    lock = directory / f".{title.replace('/', '-').replace(' ', '-')}.lock"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with locked(lock, lambda: report(f"waiting for another process that prepares {title}")):
-            if not catalog.find(config).builder.is_prepared():
-                _download_and_prepare(entry.builder, directory, manual_dir(entry.builder, config), title, report)
+            builder = make()
+            if not builder.is_prepared():
+                _download_and_prepare(builder, directory, manual_dir(builder, config), title, report)
     except OSError as error:
         raise DataError(
             f"data.data_dir must be a directory that can be written, to prepare {title}. Received: {str(directory)!r} "
             f"({error.strerror}). Set data.data_dir or TFDS_DATA_DIR to another."
         ) from error
-    prepared = catalog.find(config)
-    if not prepared.builder.is_prepared():
-        raise DataError(f"{prepared.builder.data_path} holds no whole data set: remove that directory and start again.")
-    return prepared
+    builder = make()
+    if not builder.is_prepared():
+        raise DataError(f"{builder.data_path} holds no whole data set: remove that directory and start again.")
 
 
 def manual_dir(builder: Any, config: Any) -> Path | None:

@@ -1,11 +1,91 @@
-"""Normalisation: the first layer of every network, so that an exported model takes raw pixels."""
+"""From raw values to what a network is given: the first layers of the model that is handed over.
 
-from collections.abc import Sequence
-from typing import Any
+Images are normalised with the numbers of the configuration (`data.normalization`), single numbers with the mean and the
+standard deviation of the training split. What is fitted is fitted once, on the training split alone, and is part of the
+run and of its model.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from kerasdl.errors import ConfigError
+from kerasdl.data.features import Feature, Features
+from kerasdl.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from kerasdl.data.splits import Split
+
+
+@dataclass(frozen=True)
+class Standardization:
+    """Mean and standard deviation of a number in the training split.
+
+    Attributes:
+        mean: float.
+        std: float > 0; 1 where all values are equal.
+    """
+
+    mean: float
+    std: float
+
+    def layer(self, name: str) -> keras.layers.Rescaling:
+        """Returns the layer from raw numbers to (number - mean) / std, float32."""
+        return keras.layers.Rescaling(1 / self.std, -self.mean / self.std, name=name, dtype="float32")
+
+    def inverse(self, name: str) -> keras.layers.Rescaling:
+        """Returns the layer that undoes `layer`."""
+        return keras.layers.Rescaling(self.std, self.mean, name=name, dtype="float32")
+
+
+Fitted = dict[str, Standardization]  # by the names of the features
+
+
+def fit(features: Features, train: "Split") -> Fitted:
+    """Returns what the numbers of the data set, inputs and targets, need, fitted on the training split.
+
+    Raises:
+        DataError: a number of the training split is missing or isn't finite.
+    """
+    fitted = {}
+    for name, feature in {**features.inputs, **features.targets}.items():
+        if feature.kind != "number":
+            continue
+        values = train.column(name).astype("float64")
+        mean, std = float(values.mean()), float(values.std())
+        if not (abs(mean) < float("inf") and std < float("inf")):  # NaN fails, too
+            raise DataError(f"data: every value of {name!r} in the training split must be a finite number.")
+        fitted[name] = Standardization(mean, std or 1.0)
+    return fitted
+
+
+def to_json(fitted: Fitted) -> dict[str, Any]:
+    return {name: {"mean": each.mean, "std": each.std} for name, each in fitted.items()}
+
+
+def from_json(saved: Mapping[str, Any]) -> Fitted:
+    return {name: Standardization(each["mean"], each["std"]) for name, each in saved.items()}
+
+
+def input_layer(name: str, feature: Feature, config: Any, fitted: Fitted) -> keras.layers.Layer:
+    """Returns the layer from an input's raw values to what a network is given.
+
+    Args:
+        name: of the input.
+        feature: the input.
+        config: the `data` node of the configuration.
+        fitted: from `fit`.
+
+    Raises:
+        ConfigError: `data.normalization` doesn't fit the image.
+        DataError: there is no preprocessing for a feature of this kind.
+    """
+    if feature.kind == "image":
+        return normalization(config.normalization, feature.shape[-1])
+    if feature.kind == "number":
+        return fitted[name].layer(f"standardized_{name}")
+    raise DataError(f"data: a network can't be given {name!r}, which is of the kind {feature.kind}.")
 
 
 def normalization(config: Any, channels: int | None = None) -> keras.layers.Rescaling:

@@ -1,84 +1,91 @@
-"""A split whose decoded images are held in memory: a batch is a gather by index inside the compiled loop."""
+"""A split whose decoded examples are held in memory: a batch is a gather by index inside the compiled loop."""
 
 import math
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from kerasdl.data.features import Feature, Features
 from kerasdl.data.order import WholeOrder
+from kerasdl.data.splits import Batch
 
 
-def pack(images: np.ndarray) -> tf.Tensor:
-    """Returns images uint8 [n, height, width, channels] as words int64 [n, ceil(bytes of an image / 8)].
+class Column(NamedTuple):
+    """A feature of many examples as a tensor that a GPU can gather from.
 
     TensorFlow can gather 64-bit integers on a GPU, but not bytes: those it would fetch to the host, all of them, at
-    every step.
+    every step. So bytes are packed into words, int64 (n, ceil(bytes of an example / 8)).
     """
-    rows = images.reshape(len(images), -1)
-    missing = -rows.shape[1] % 8
-    if missing:
-        rows = np.pad(rows, ((0, 0), (0, missing)))
-    return tf.constant(rows.view(np.int64))
+
+    feature: Feature
+    values: tf.Tensor
+
+    @classmethod
+    def of(cls, feature: Feature, values: np.ndarray) -> "Column":
+        """Returns the column of `values`, (n, *feature.shape)."""
+        if feature.dtype != "uint8":
+            return cls(feature, tf.constant(values))
+        rows = values.reshape(len(values), -1)
+        missing = -rows.shape[1] % 8
+        if missing:
+            rows = np.pad(rows, ((0, 0), (0, missing)))
+        return cls(feature, tf.constant(rows.view(np.int64)))
+
+    def gather(self, chosen: tf.Tensor) -> tf.Tensor:
+        """Returns the examples at the positions `chosen`, integers (b,), as (b, *shape)."""
+        gathered = tf.gather(self.values, chosen)
+        if self.feature.dtype != "uint8":
+            return gathered
+        unpacked = tf.reshape(tf.bitcast(gathered, tf.uint8), [-1, self.values.shape[1] * 8])
+        return tf.reshape(unpacked[:, : math.prod(self.feature.shape)], [-1, *self.feature.shape])
 
 
 class ResidentSplit:
-    """Batches from tensors; see `kerasdl.data.info.Split`.
+    """Batches from tensors; see `kerasdl.data.splits.Split`.
 
-    Splits that come from the same TFDS split share its tensors, so that nothing is held twice.
+    Splits that come from the same split of the source share its columns, so that nothing is held twice.
 
     Args:
         name: `"train"`, `"validation"` or `"test"`.
-        words: the images of a whole TFDS split, from `pack`.
-        labels: int64 [n].
-        order: the order of this split's examples; its indices are positions in `words`.
-        image_shape: (height, width, channels).
+        features: of an example.
+        columns: each feature of a whole split of the source.
+        order: the order of this split's examples; its indices are positions in the columns.
         batch_size: examples a batch.
-        classes: number of classes.
     """
 
     def __init__(
-        self,
-        name: str,
-        words: tf.Tensor,
-        labels: tf.Tensor,
-        order: WholeOrder,
-        *,
-        image_shape: tuple[int, int, int],
-        batch_size: int,
-        classes: int,
+        self, name: str, features: Features, columns: Mapping[str, Column], order: WholeOrder, batch_size: int
     ) -> None:
         self.name = name
+        self.features = features
         self.size = len(order.indices)
         self.batch_size = batch_size
         self.steps = -(-self.size // batch_size)
-        self.image_shape = image_shape
-        self._words = words
-        self._labels = labels
+        self._columns = columns
         self._order = order
-        self._classes = classes
 
     @property
     def handle_spec(self) -> tf.TensorSpec:
-        """The type of `epoch`'s result: int32 [size]."""
+        """The type of `epoch`'s result: int32 (size,)."""
         return tf.TensorSpec([self.size], tf.int32)
 
     def epoch(self, epoch: int, start_step: int = 0) -> tf.Tensor:
-        """Returns int32 [size]: the order of the whole epoch, whatever `start_step` is."""
+        """Returns int32 (size,): the order of the whole epoch, whatever `start_step` is."""
         del start_step
         return tf.constant(self._order.epoch(epoch), tf.int32)
 
-    def batch(self, handle: tf.Tensor, step: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns images uint8 [b, height, width, channels] and labels int64 [b] of batch `step`."""
+    def batch(self, handle: tf.Tensor, step: tf.Tensor | int) -> Batch:
+        """Returns batch `step`: for each feature a tensor (b, *shape)."""
         begin = tf.cast(step, tf.int32) * self.batch_size
         chosen = handle[begin : begin + self.batch_size]
-        pixels = tf.reshape(tf.bitcast(tf.gather(self._words, chosen), tf.uint8), [-1, self._words.shape[1] * 8])
-        images = tf.reshape(pixels[:, : math.prod(self.image_shape)], [-1, *self.image_shape])
-        return images, tf.gather(self._labels, chosen)
+        return {name: column.gather(chosen) for name, column in self._columns.items()}
 
     def indices(self, epoch: int, step: int) -> np.ndarray:
-        """Returns int64 [b]: where the examples of that batch stand in the TFDS split."""
+        """Returns int64 (b,): where the examples of that batch stand in the source's split."""
         return self._order.epoch(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
 
-    def class_counts(self) -> np.ndarray:
-        """Returns int64 [classes]: how many examples each class has."""
-        return np.bincount(self._labels.numpy()[self._order.indices], minlength=self._classes).astype(np.int64)
+    def column(self, name: str) -> np.ndarray:
+        """Returns a scalar feature of all examples, (size,), in the order in which they are stored."""
+        return self._columns[name].values.numpy()[self._order.indices]

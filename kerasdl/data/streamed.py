@@ -5,28 +5,28 @@ only then decoded, in parallel but in order. What isn't of this split (a part he
 it is decoded.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
 
-from kerasdl.data.catalog import Entry, Segment
-from kerasdl.data.decoding import decoder, encoded
 from kerasdl.data.order import WindowedOrder, runs
+from kerasdl.data.source import Example, Segment, Source
+from kerasdl.data.splits import Batch, batch_spec
 
 _MIN_BLOCKS = 16
 
 
 class StreamedSplit:
-    """Batches from tf.data; see `kerasdl.data.info.Split`.
+    """Batches from tf.data; see `kerasdl.data.splits.Split`.
 
     Args:
         name: `"train"`, `"validation"` or `"test"`.
-        entry: the data set, prepared.
-        segments: the TFDS split that it is read from.
-        indices: int64 [size], which examples of that TFDS split it has, ascending.
-        labels: int64 [n], the labels of that TFDS split.
+        source: the data set, prepared.
+        segments: the split of the source that it is read from.
+        indices: int64 (size,), which examples of that split it has, ascending.
+        columns: the scalar features of all examples of that split, (n,) each.
         seed: the run's seed.
         shuffle: a new order every epoch, or always the natural one.
         window: examples shuffled among themselves.
@@ -36,10 +36,10 @@ class StreamedSplit:
     def __init__(
         self,
         name: str,
-        entry: Entry,
+        source: Source,
         segments: Sequence[Segment],
         indices: np.ndarray,
-        labels: np.ndarray,
+        columns: Mapping[str, np.ndarray],
         *,
         seed: int,
         shuffle: bool,
@@ -47,27 +47,25 @@ class StreamedSplit:
         batch_size: int,
     ) -> None:
         self.name = name
+        self.features = source.info.features
         self.size = len(indices)
         self.batch_size = batch_size
         self.steps = -(-self.size // batch_size)
-        self.image_shape = entry.info.image_shape
-        self._entry = entry
+        self._source = source
         self._segments = segments
-        self._labels = labels
-        total = sum(segment.stop - segment.start for segment in segments)
+        self._columns = columns
         # Without shuffling a window serves seeking alone: a batch is the right size for that.
         window = window if shuffle else batch_size
-        self._order = WindowedOrder(indices, seed, shuffle, window, _block_starts(entry, segments), total)
+        total = sum(map(len, segments))
+        self._order = WindowedOrder(indices, seed, shuffle, window, _block_starts(source, segments), total)
         self._fixed: tf.data.Dataset | None = None
 
     @property
     def handle_spec(self) -> tf.TypeSpec:
-        """The type of `epoch`'s result: an iterator over (images, labels)."""
-        return tf.data.IteratorSpec(
-            (tf.TensorSpec([None, *self.image_shape], tf.uint8), tf.TensorSpec([None], tf.int64))
-        )
+        """The type of `epoch`'s result: an iterator over batches."""
+        return tf.data.IteratorSpec(batch_spec(self.features))
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Returns an iterator over the batches of that epoch from `start_step` on.
 
         Reading begins at the window that holds the first example wanted: what comes before it is neither read nor
@@ -78,18 +76,18 @@ class StreamedSplit:
         self._fixed = self._fixed or self._batches(epoch, 0)  # making a dataset costs a tenth of a second
         return iter(self._fixed)
 
-    def batch(self, handle: Iterator, step: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns images uint8 [b, height, width, channels] and labels int64 [b]: the next batch, which is `step`'s."""
+    def batch(self, handle: Iterator[Batch], step: tf.Tensor | int) -> Batch:
+        """Returns the next batch, which is `step`'s: for each feature a tensor (b, *shape)."""
         del step
         return next(handle)
 
     def indices(self, epoch: int, step: int) -> np.ndarray:
-        """Returns int64 [b]: where the examples of that batch stand in the TFDS split."""
+        """Returns int64 (b,): where the examples of that batch stand in the source's split."""
         return self._order.epoch(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
 
-    def class_counts(self) -> np.ndarray:
-        """Returns int64 [classes]: how many examples each class has."""
-        return np.bincount(self._labels[self._order.indices], minlength=self._entry.info.classes).astype(np.int64)
+    def column(self, name: str) -> np.ndarray:
+        """Returns a scalar feature of all examples, (size,), in the order in which they are stored."""
+        return self._columns[name][self._order.indices]
 
     def _batches(self, epoch: int, start_step: int) -> tf.data.Dataset:
         window = self._order.window
@@ -99,26 +97,25 @@ class StreamedSplit:
             self._read(*self._order.reading(epoch, first)).batch(window),
             tf.data.Dataset.from_tensor_slices(np.concatenate(permutations)).batch(window),
         )
-        decode = decoder(self._entry)
 
         @_as_written
-        def decode_image(data: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return decode(data), label
+        def decode(stored: Example) -> Example:
+            return self._source.decode(stored)
 
         return (
             windows.map(_permuted)
             .prefetch(1)
             .unbatch()
             .skip(skip)
-            .map(decode_image, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .batch(self.batch_size)
             .prefetch(tf.data.AUTOTUNE)
         )
 
     def _read(self, reading: np.ndarray, kept: np.ndarray) -> tf.data.Dataset:
-        """Returns (encoded image, label) of those examples at `reading` that are `kept`, in that order."""
+        """Returns those examples at `reading` that are `kept`, as they are stored, in that order."""
         parts = [part for start, stop in runs(reading) for part in _located(self._segments, start, stop)]
-        examples = encoded(self._entry, parts)
+        examples = self._source.stream(parts)
         if kept.all():
             return examples
         return tf.data.Dataset.zip(examples, tf.data.Dataset.from_tensor_slices(kept)).filter(_is_kept).map(_example)
@@ -129,18 +126,17 @@ _as_written = tf.autograph.experimental.do_not_convert
 
 
 @_as_written
-def _permuted(example: tuple[tf.Tensor, tf.Tensor], permutation: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    data, label = example
-    return tf.gather(data, permutation), tf.gather(label, permutation)
+def _permuted(examples: Example, permutation: tf.Tensor) -> Example:
+    return {name: tf.gather(values, permutation) for name, values in examples.items()}
 
 
 @_as_written
-def _is_kept(example: tuple[tf.Tensor, tf.Tensor], kept: tf.Tensor) -> tf.Tensor:
+def _is_kept(example: Example, kept: tf.Tensor) -> tf.Tensor:
     return kept
 
 
 @_as_written
-def _example(example: tuple[tf.Tensor, tf.Tensor], kept: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _example(example: Example, kept: tf.Tensor) -> Example:
     return example
 
 
@@ -155,15 +151,15 @@ def _located(segments: Sequence[Segment], start: int, stop: int) -> Iterator[Seg
         offset += size
 
 
-def _block_starts(entry: Entry, segments: Sequence[Segment]) -> np.ndarray:
-    """Returns where blocks begin: at each file, since one is read from its start, and inside files if those are few."""
+def _block_starts(source: Source, segments: Sequence[Segment]) -> np.ndarray:
+    """Returns where blocks begin: where reading may begin at little cost, and in between where such places are few."""
     starts, offset = [0], 0
     for segment in segments:
-        files = np.cumsum([0, *entry.builder.info.splits[segment.split].shard_lengths])
-        inside = files[(files > segment.start) & (files < segment.stop)] - segment.start
+        pieces = np.cumsum([0, *source.blocks(segment.split)])
+        inside = pieces[(pieces > segment.start) & (pieces < segment.stop)] - segment.start
         starts += [offset, *(inside + offset)]
         offset += segment.stop - segment.start
     bounds = np.unique([*starts, offset])
-    pieces = -(-_MIN_BLOCKS // (len(bounds) - 1))
-    cuts = [np.linspace(low, high, pieces, endpoint=False) for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
+    parts = -(-_MIN_BLOCKS // (len(bounds) - 1))
+    cuts = [np.linspace(low, high, parts, endpoint=False) for low, high in zip(bounds[:-1], bounds[1:], strict=True)]
     return np.unique(np.concatenate(cuts).astype(np.int64))

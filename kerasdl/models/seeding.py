@@ -13,7 +13,7 @@ from kerasdl.seeds import derive
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int, *names: str) -> Iterator[None]:
     """Inside the block a network is built from `seed`; outside, Python's own random numbers go on undisturbed.
 
     Keras draws a seed for every initializer and for every random layer from Python's `random`, in the order in which
@@ -25,17 +25,18 @@ def seeded(seed: int) -> Iterator[None]:
 
     Args:
         seed: the run's seed.
+        names: of the network, where a task has several: each draws from streams of its own.
     """
     state = random.getstate()
-    random.seed(derive(seed, "initialization"))
-    tf.random.set_seed(derive(seed, "initialization"))
+    random.seed(derive(seed, "initialization", *names))
+    tf.random.set_seed(derive(seed, "initialization", *names))
     make, numbers = keras.random.SeedGenerator.__init__, itertools.count()
 
     def make_from_own_stream(generator: Any, seed_of_layer: int | None = None, *args: Any, **kwargs: Any) -> None:
         if seed_of_layer is None:
             seed_of_layer = kwargs.pop("seed", None)
         if seed_of_layer is None:
-            seed_of_layer = derive(seed, "dropout", next(numbers))
+            seed_of_layer = derive(seed, "dropout", *names, next(numbers))
         make(generator, seed_of_layer, *args, **kwargs)
 
     keras.random.SeedGenerator.__init__ = make_from_own_stream

@@ -1,37 +1,50 @@
-"""The model that is handed over: normalisation, network and output layer in one, fed with raw images."""
+"""The model that is handed over: preprocessing, networks and output layers in one, fed with raw features."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
+from kerasdl.data.features import Feature
+
 
 def serving_model(
-    network: keras.Model, normalization: keras.layers.Layer, output: keras.layers.Layer, name: str | None = None
+    network: keras.Model,
+    features: Mapping[str, Feature],
+    layers: Mapping[str, keras.layers.Layer],
+    output: Callable[[Any], Any],
+    name: str | None = None,
 ) -> keras.Model:
-    """Puts `normalization` before and `output` behind `network`, sharing its layers and weights.
+    """Puts `layers` before and `output` after `network`, sharing its layers and weights.
 
     Args:
-        network: from normalised images to logits.
-        normalization: layer from raw pixels to what the network takes.
-        output: layer from logits to what a user wants, e.g. softmax.
+        network: takes the preprocessed features: a tensor if there is one, a dict by name if there are several.
+        features: the raw inputs.
+        layers: for each input the layer from its raw values to what the network takes.
+        output: layer from what the network gives to what a user wants, e.g. softmax.
         name: the model's name; the network's by default.
 
     Returns:
-        A functional model from (batch, height, width, channels) uint8 to what `output` gives. It is flat (every layer
-        of the network is a layer of it, by the same name) if the network is Sequential or functional.
+        A functional model from raw features, (batch, *shape) each, to what `output` gives. With a single input it is
+        flat (every layer of the network is a layer of it, by the same name) if the network is Sequential or functional.
     """
-    image = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
-    x = normalization(image)
+    raw = {key: keras.Input(feature.shape, dtype=feature.dtype, name=key) for key, feature in features.items()}
+    preprocessed = {key: layers[key](tensor) for key, tensor in raw.items()}
+    if len(raw) > 1:
+        return keras.Model(raw, output(network(preprocessed)), name=name or network.name)
+    (tensor,), (x,) = raw.values(), preprocessed.values()
     if isinstance(network, keras.Sequential):
         for layer in network.layers:
             x = layer(x)
-    elif hasattr(network, "operations"):  # a functional model: the same layers called again, on normalised images
+    elif hasattr(network, "operations"):  # a functional model: the same layers called again, on preprocessed values
 
         def call(layer, *args, **kwargs):
-            return layer(*(x if arg is image else arg for arg in args), **kwargs)
+            return layer(*(x if arg is tensor else arg for arg in args), **kwargs)
 
         flat = keras.models.clone_model(
-            network, input_tensors=image, clone_function=lambda layer: layer, call_function=call
+            network, input_tensors=tensor, clone_function=lambda layer: layer, call_function=call
         )
         x = flat.output
     else:
         x = network(x)
-    return keras.Model(image, output(x), name=name or network.name)
+    return keras.Model(tensor, output(x), name=name or network.name)

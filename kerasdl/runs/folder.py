@@ -45,6 +45,7 @@ class Record:
         environment: versions, device and threads that the promise of equal bits depends on.
         sources: digests of the source of the user's own code, by the keys of the nodes that name it; none for a run
             of a version that didn't keep them.
+        fitted: what was fitted on the training split before training (`kerasdl.data.preprocessing.to_json`).
     """
 
     config: dict[str, Any]
@@ -57,6 +58,7 @@ class Record:
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     sources: dict[str, str] = dataclasses.field(default_factory=dict)
+    fitted: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class RunFolder:

@@ -22,6 +22,7 @@ from kerasdl.commands import RUN_KEYS, Values
 from kerasdl.config.composition import place
 from kerasdl.config.schema import Paths
 from kerasdl.errors import UserError
+from kerasdl.models.signature import Signature
 from kerasdl.tracking import lookup
 from kerasdl.tracking.artifacts import Artifacts, NoArtifacts
 from kerasdl.tracking.reading import Run
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from kerasdl.data import Data, Split
+    from kerasdl.data import Data, Features, Split
     from kerasdl.predictions import Prediction
+    from kerasdl.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ class Trained:
     Attributes:
         id: MLflow's run id.
         name: what MLflow shows for the run.
-        model: from raw images uint8 (n, height, width, channels) to class probabilities float32 (n, classes).
-        class_names: one name a class, in the order of the probabilities.
+        model: from raw features to what the task hands over: for a classifier of images from uint8 images (n, height,
+            width, channels) to class probabilities float32 (n, classes).
+        signature: the features that the model takes and gives.
         config: the run's configuration, resolved; where caches are is this machine's.
         run: params, metrics and tags, as MLflow has them.
         results: where to keep what a command finds out about it.
@@ -55,7 +58,7 @@ class Trained:
     id: str
     name: str
     model: "keras.Model"
-    class_names: tuple[str, ...]
+    signature: Signature
     config: DictConfig
     run: Run
     results: Artifacts | NoArtifacts
@@ -63,9 +66,22 @@ class Trained:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of an image."""
-        height, width, channels = self.model.input_shape[1:]
+        """(height, width, channels) of an image.
+
+        Raises:
+            UserError: the model takes something else.
+        """
+        height, width, channels = self.signature.image.shape
         return height, width, channels
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name a class, in the order of the probabilities.
+
+        Raises:
+            UserError: the model gives something else.
+        """
+        return self.signature.class_names
 
     @property
     def params(self) -> Mapping[str, str]:
@@ -118,6 +134,18 @@ class Trained:
 
         return on_pixels(self.model, layers)
 
+    def task(self, features: "Features") -> "Task":
+        """Returns the task that the run was trained for, with its trained networks; it can evaluate, but not train.
+
+        Args:
+            features: of the data that it is to be evaluated on.
+        """
+        from kerasdl.config.instantiate import instantiate
+        from kerasdl.trained.context import TrainedContext
+
+        context = TrainedContext(self.config, self.model, self.signature, features)
+        return instantiate(self.config.task, "task", context=context)
+
     def data(self, overrides: Sequence[str] = ()) -> "Data":
         """Returns the data that the run was trained on, or another.
 
@@ -132,7 +160,7 @@ class Trained:
 
         config = with_data(self.config, overrides)
         info = data.check(config.data)
-        check_fits(info, self.image_shape, self.class_names)
+        check_fits(info, self.signature)
         return data.load(config.data, config.seed, config.paths.cache_dir, console.say)
 
 
@@ -163,11 +191,11 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
         trainer.threads = None
     with runtime.precision_and_device(trainer, _threads(found) if as_trained else None) as settings:
         if folder:
-            model, names = restoring.from_checkpoint(found, config, folder, values["checkpoint"])
+            model, signature = restoring.from_checkpoint(found, config, folder, values["checkpoint"])
         else:
-            model, names = restoring.from_model(found, config, values["paths.output_dir"])
+            model, signature = restoring.from_model(found, config, values["paths.output_dir"])
         results = found.artifacts if values["log"] else NoArtifacts()
-        yield Trained(found.run.id, found.name, model, names, config, found.run, results, settings)
+        yield Trained(found.run.id, found.name, model, signature, config, found.run, results, settings)
 
 
 def load(
@@ -209,7 +237,7 @@ def load(
         return network
 
 
-def examples(split: "Split", count: int | None = None) -> "tuple[np.ndarray, np.ndarray]":
+def examples(split: "Split", count: int | None = None) -> "dict[str, np.ndarray]":
     """Returns the first examples of a split, in the order of its first epoch.
 
     Args:
@@ -217,17 +245,14 @@ def examples(split: "Split", count: int | None = None) -> "tuple[np.ndarray, np.
         count: how many, at most; None: all.
 
     Returns:
-        images uint8 (n, height, width, channels) and labels int64 (n,).
+        For each feature an array (n, *shape).
     """
     import numpy as np
 
     size = min(count or split.size, split.size)
-    handle, images, labels = split.epoch(0), [], []
-    for step in range(-(-size // split.batch_size)):
-        some, theirs = split.batch(handle, step)
-        images.append(some.numpy())
-        labels.append(theirs.numpy())
-    return np.concatenate(images)[:size], np.concatenate(labels)[:size]
+    handle = split.epoch(0)
+    batches = [split.batch(handle, step) for step in range(-(-size // split.batch_size))]
+    return {name: np.concatenate([batch[name].numpy() for batch in batches])[:size] for name in split.features.all}
 
 
 def _threads(found: lookup.Found) -> int | None:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from kerasdl.data.info import DataInfo
+from kerasdl.data.source import DataInfo
 from kerasdl.errors import ConfigError, DataError
+from kerasdl.models.signature import Signature
 
 
 def with_data(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -40,18 +41,22 @@ def with_data(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     return changed
 
 
-def check_fits(info: DataInfo, shape: tuple[int, int, int], class_names: Sequence[str]) -> None:
-    """Raises DataError unless images have this shape and classes these names, in this order."""
-    if info.image_shape != shape:
-        resize = f" Resize them: 'data.image_size=[{shape[0]},{shape[1]}]'." if info.image_shape[2] == shape[2] else ""
+def check_fits(info: DataInfo, signature: Signature) -> None:
+    """Raises DataError unless the data has the inputs that a model takes, and classes by the same names in order."""
+    for name, wanted in signature.inputs.items():
+        found = info.features.inputs.get(name)
+        if found is None or found.shape != wanted.shape:
+            resize = ""
+            if found and found.kind == wanted.kind == "image" and found.shape[2] == wanted.shape[2]:
+                resize = f" Resize them: 'data.image_size=[{wanted.shape[0]},{wanted.shape[1]}]'."
+            received = f"{info.name} with {found.describe()}" if found else f"{info.name} without it"
+            what = "images of" if wanted.kind == "image" else f"{name},"
+            raise DataError(f"data: the network takes {what} {wanted.describe()}. Received: {received}.{resize}")
+    known = {tuple(feature.names) for feature in info.features.targets.values() if feature.kind == "label"}
+    if signature.gives("label") and known != {signature.class_names}:
         raise DataError(
-            f"data: the network takes images of {'x'.join(map(str, shape))}. Received: {info.name} with "
-            f"{'x'.join(map(str, info.image_shape))}.{resize}"
-        )
-    if tuple(info.class_names) != tuple(class_names):
-        raise DataError(
-            f"data: the network knows the classes {_listed(class_names)}. Received: {info.name} with "
-            f"{_listed(info.class_names)}. Take data with the same classes in the same order."
+            f"data: the network knows the classes {_listed(signature.class_names)}. Received: {info.name} with "
+            f"{_listed(next(iter(known), ())) or 'none'}. Take data with the same classes in the same order."
         )
 
 

@@ -1,4 +1,4 @@
-"""From a run in MLflow to its network: its configuration, and the model that it logged or one of its checkpoints."""
+"""From a run in MLflow to its model: its configuration, and the model that it logged or one of its checkpoints."""
 
 import os
 import tempfile
@@ -11,6 +11,7 @@ from kerasdl import console, data, runs
 from kerasdl.config import typed
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ResumeError, TrackingError
+from kerasdl.models.signature import Signature
 from kerasdl.tracking import logged_model
 from kerasdl.tracking.lookup import Found, require_model
 
@@ -48,21 +49,24 @@ def _kept_configuration(found: Found) -> DictConfig | ListConfig:
             raise TrackingError(f"config.yaml of run {found.run.id} can't be read ({error}).") from error
 
 
-def from_model(found: Found, config: DictConfig, output_dir: str) -> "tuple[keras.Model, tuple[str, ...]]":
-    """Returns the model that a run logged last, or that was asked for by its registration, and the class names.
+def from_model(found: Found, config: DictConfig, output_dir: str) -> "tuple[keras.Model, Signature]":
+    """Returns the model that a run logged last, or that was asked for by its registration, and its signature.
 
     Raises:
         TrackingError: there is none, says how far the run got and what can be done; or its files can't be used.
     """
     model, metadata = logged_model.load(found, require_model(found, lambda: _advice(found, output_dir)))
-    names = metadata.get("class_names")
-    return model, tuple(names) if names else data.check(config.data).class_names
+    if signature := Signature.from_metadata(metadata, model.input_shape[1:] if len(model.inputs) == 1 else ()):
+        return model, signature
+    # Of a version that kept no names of classes with the model.
+    names = data.check(config.data).features.targets["label"].names
+    return model, Signature.of_classifier(model.input_shape[1:], names)
 
 
 def from_checkpoint(
     found: Found, config: DictConfig, folder: runs.RunFolder, which: str
-) -> "tuple[keras.Model, tuple[str, ...]]":
-    """Returns the network with the weights of a checkpoint in the run's folder on this machine, and the class names.
+) -> "tuple[keras.Model, Signature]":
+    """Returns the model with the weights of a checkpoint in the run's folder on this machine, and its signature.
 
     They are those that were measured and would be handed over: the averaged ones, if the optimizer keeps averages.
 
@@ -75,18 +79,21 @@ def from_checkpoint(
     Raises:
         ResumeError: the checkpoint isn't here, or is of another network, other source or another version of kerasdl.
     """
-    from kerasdl.assembly import build_optimizer, build_serving
+    from kerasdl.config.instantiate import instantiate
+    from kerasdl.data.preprocessing import from_json
+    from kerasdl.tasks.context import TaskContext
     from kerasdl.training.averaging import keeps_averages, take_averages
-    from kerasdl.training.state import model_variables, optimizer_variables
+    from kerasdl.training.state import network_variables, optimizer_variables, with_roles
 
     runs.check_sources(folder, config)
     snapshot = _snapshot(folder, which)
-    info = data.check(config.data)
-    network, serving = build_serving(config, info)
-    optimizer = build_optimizer(config, network)
-    variables = {"model/": model_variables(network)}
-    if keeps_averages(optimizer):
-        variables["optimizer/"] = optimizer_variables(optimizer)
+    features = data.check(config.data).features
+    context = TaskContext(config, features, from_json(folder.record.fitted), optimizes=True)
+    task = instantiate(config.task, "task", context=context)
+    snapshot = with_roles(snapshot, task)
+    variables = {"networks/": network_variables(task)}
+    if any(map(keeps_averages, task.optimizers.values())):
+        variables["optimizers/"] = optimizer_variables(task)
     for kind, here in variables.items():
         there = {name: array.shape for name, array in snapshot.arrays.items() if name.startswith(kind)}
         if there != {name: tuple(variable.shape) for name, variable in here.items()}:
@@ -96,9 +103,9 @@ def from_checkpoint(
             )
         for name, variable in here.items():
             variable.assign(snapshot.arrays[name])
-    take_averages(network, optimizer)
+    take_averages(task)
     console.say(f"weights    of the {which} checkpoint, at step {snapshot.step:,}")
-    return serving, info.class_names
+    return task.serving()
 
 
 def _snapshot(folder: runs.RunFolder, which: str) -> "Snapshot":

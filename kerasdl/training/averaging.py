@@ -9,15 +9,18 @@ from contextlib import contextmanager
 
 import keras
 
+from kerasdl.training.task import Task, trained_weights
 
-def take_averages(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Gives the model the averaged weights, if the optimizer keeps them and has done a step, with which they begin.
+
+def take_averages(task: Task) -> None:
+    """Gives the networks the averaged weights, where an optimizer keeps them and has done a step, with which they begin.
 
     What isn't trained by gradients, such as the statistics of batch normalisation, stays as it is.
     """
-    # Under loss scaling the first steps may all have been left out; the averages are zeros until then.
-    if keeps_averages(optimizer) and int(_inner(optimizer).variables[0]) > 0:
-        optimizer.finalize_variable_values(model.trainable_weights)
+    for role, optimizer in task.optimizers.items():
+        # Under loss scaling the first steps may all have been left out; the averages are zeros until then.
+        if keeps_averages(optimizer) and int(_inner(optimizer).variables[0]) > 0:
+            optimizer.finalize_variable_values(trained_weights(task, role))
 
 
 def keeps_averages(optimizer: keras.optimizers.Optimizer) -> bool:
@@ -30,15 +33,14 @@ def _inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
 
 
 @contextmanager
-def averaged_weights(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Inside the block the model has the averaged weights, if the optimizer keeps them; after it its own again."""
-    if not keeps_averages(optimizer):
-        yield
-        return
-    own = [weight.numpy() for weight in model.trainable_weights]
-    take_averages(model, optimizer)
+def averaged_weights(task: Task) -> Iterator[None]:
+    """Inside the block the networks have the averaged weights, where optimizers keep them; after it their own again."""
+    averaged = [role for role, optimizer in task.optimizers.items() if keeps_averages(optimizer)]
+    own = [(weight, weight.numpy()) for role in averaged for weight in trained_weights(task, role)]
+    if averaged:
+        take_averages(task)
     try:
         yield
     finally:
-        for weight, value in zip(model.trainable_weights, own, strict=True):
+        for weight, value in own:
             weight.assign(value)

@@ -37,7 +37,7 @@ class Snapshot:
     """The whole state of a training at one step.
 
     Attributes:
-        arrays: by name, e.g. `model/0003/kernel`; copies, so that training may go on.
+        arrays: by name, e.g. `networks/classifier/0003/kernel`; copies, so that training may go on.
         values: what JSON can hold: position (`step` among it), metrics, callbacks' counters.
         finite: names of the arrays that must be finite for the state to be worth keeping.
     """

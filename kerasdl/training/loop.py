@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasdl.seeds import derive
+from kerasdl.data.splits import batch_spec
 from kerasdl.training.calls import CallLength
 from kerasdl.training.schedules import Schedule
-from kerasdl.training.task import Statistics, Sums, Task
+from kerasdl.training.task import Batch, Evaluated, Statistics, Sums, Task
 
 
 class Steps(NamedTuple):
@@ -39,35 +39,25 @@ class TrainingLoop:
     Args:
         task: what a step computes.
         split: gives batches: `epoch(epoch, start_step)` a handle, `batch(handle, step)` a batch in the graph.
-        schedule: factor of the learning rate.
-        augmentation: (images float32, seed int32 [2]) -> images, or None.
-        seed: the run's seed; step s augments with (derive(seed, "augmentation"), s).
+        schedule: factor of the learning rates.
         jit: compile the step with XLA.
-        adversary: (images float32 in 0..255, labels, step) -> images, or None; it comes behind the augmentation.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        split: Any,
-        schedule: Schedule,
-        augmentation: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None,
-        seed: int,
-        jit: bool,
-        adversary: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
-    ):
+    def __init__(self, task: Task, split: Any, schedule: Schedule, jit: bool):
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.learning_rate_scale = tf.Variable(1.0, trainable=False, name="learning_rate_scale")
         self._task = task
         self._split = split
         self._schedule = schedule
-        self._augmentation = augmentation
-        self._augmentation_seed = derive(seed, "augmentation")
-        self._adversary = tf.function(adversary, autograph=False, jit_compile=True) if adversary and jit else adversary
-        self._base_rate = float(task.optimizer.learning_rate)
-        self._set_rate = self._base_rate
+        self._base_rates = {role: float(optimizer.learning_rate) for role, optimizer in task.optimizers.items()}
+        self._set_rate = next(iter(self._base_rates.values()))
         self._train_step = tf.function(task.train_step, autograph=False, jit_compile=True) if jit else task.train_step
         self._call = tf.function(self._steps, autograph=False, reduce_retracing=True)
+
+    @property
+    def _optimizer(self) -> Any:
+        """The one whose learning rate is logged, and changed by callbacks."""
+        return next(iter(self._task.optimizers.values()))
 
     def run(self, handle: Any, first: int, count: int, *totals: Sums) -> Steps:
         """Runs `count` steps of an epoch, the first of which has the number `first` in it.
@@ -85,19 +75,19 @@ class TrainingLoop:
         sums_so_far = tf.nest.map_structure(tf.constant, totals)
         done, sums, losses, rates = self._call(handle, tf.constant(first, tf.int64), tf.constant(count), sums_so_far)
         done = int(done)
-        self._set_rate = float(self._task.optimizer.learning_rate)
+        self._set_rate = float(self._optimizer.learning_rate)
         return Steps(tuple(map(_to_numpy, sums)), losses.numpy()[:done], rates.numpy()[:done])
 
     def adopt_learning_rate(self) -> None:
         """Takes over a change of `optimizer.learning_rate` by a callback: from here on it scales the schedule."""
-        current = float(self._task.optimizer.learning_rate)
+        current = float(self._optimizer.learning_rate)
         if current != self._set_rate and self._set_rate:
             self.learning_rate_scale.assign(self.learning_rate_scale * (current / self._set_rate))
         self._set_rate = current
 
     def learning_rate_was_restored(self) -> None:
         """Tells the loop that the optimizer's learning rate now belongs to the present scale."""
-        self._set_rate = float(self._task.optimizer.learning_rate)
+        self._set_rate = float(self._optimizer.learning_rate)
 
     def scale_learning_rate(self, factor: float) -> None:
         """Multiplies the learning rate of all further steps."""
@@ -109,11 +99,12 @@ class TrainingLoop:
         def unfinished(done, finite, *_):
             return tf.logical_and(done < count, finite)
 
-        def body(done, _, totals, losses, rates):
-            rate = self._base_rate * self._schedule(self.step) * self.learning_rate_scale
-            self._task.optimizer.learning_rate = rate
-            images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
-            statistics = self._train_step(self._attacked(self._augmented(images), labels), labels)
+        def body(done, _, totals, losses, logged_rates):
+            rates = [rate * self._schedule(self.step) * self.learning_rate_scale for rate in self._base_rates.values()]
+            for optimizer, rate in zip(self._task.optimizers.values(), rates, strict=True):
+                optimizer.learning_rate = rate
+            batch = self._split.batch(handle, first + tf.cast(done, tf.int64))
+            statistics = self._train_step(self._task.prepare(batch, tf.convert_to_tensor(self.step)))
             self.step.assign_add(1)
             loss = statistics["loss"] / statistics["count"]
             return (
@@ -121,37 +112,12 @@ class TrainingLoop:
                 tf.math.is_finite(loss),
                 tuple(_add(total, statistics) for total in totals),
                 losses.write(done, loss),
-                rates.write(done, rate),
+                logged_rates.write(done, rates[0]),
             )
 
         start = (tf.constant(0), tf.constant(True), totals, *series)
         done, _, totals, losses, rates = tf.while_loop(unfinished, body, start, parallel_iterations=1)
         return done, totals, losses.stack(), rates.stack()
-
-    def _augmented(self, images: tf.Tensor) -> tf.Tensor:
-        images = tf.cast(images, tf.float32)
-        if self._augmentation is None:
-            return images
-        return self._augmentation(images, tf.stack([self._augmentation_seed, tf.cast(self.step, tf.int32)]))
-
-    def _attacked(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        if self._adversary is None:
-            return images
-        return self._adversary(images, labels, tf.convert_to_tensor(self.step))
-
-
-class Batch(NamedTuple):
-    """Examples, and what the network gives for them.
-
-    Attributes:
-        images: uint8 (b, h, w, c).
-        labels: int64 (b,).
-        logits: float32 (b, classes).
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    logits: np.ndarray
 
 
 class EvaluationLoop:
@@ -167,14 +133,16 @@ class EvaluationLoop:
     """
 
     def __init__(self, task: Task, split: Any, jit: bool):
-        step = task.evaluation_step
         self._task = task
         self._split = split
-        self._evaluation_step = tf.function(step, autograph=False, jit_compile=True) if jit else step
+        self._spec = batch_spec(split.features)
+        self._evaluation_step = tf.function(
+            task.evaluation_step, input_signature=[self._spec], autograph=False, jit_compile=jit or None
+        )
         self._call = tf.function(self._steps, autograph=False, reduce_retracing=True)
 
-    def run(self, stop: Callable[[], bool] = lambda: False) -> Sums:
-        """Returns the sums, in float64.
+    def run(self, stop: Callable[[], bool] = lambda: False) -> Evaluated:
+        """Returns the sums of the whole split, in float64, and its first batch with what the task gives for it.
 
         Args:
             stop: asked between calls of about half a second.
@@ -184,42 +152,45 @@ class EvaluationLoop:
         """
         handle, done, calls = self._split.epoch(0), 0, CallLength("auto")
         total = _zeros(self._task.shapes(training=False))
+        first: tuple[Batch, Batch] | None = None
         while done < self._split.steps:
             if stop():
                 raise KeyboardInterrupt
             count, start = calls.next(self._split.steps - done), time.perf_counter()
-            total, _ = self._run(handle, done, count, total)
+            total, last = self._run(handle, done, count, total)
+            first = first or last  # the first call is of one batch
             done += count
             calls.record(count, time.perf_counter() - start)
-        return total
+        assert first is not None
+        return Evaluated(total, *map(_to_numpy, first))
 
-    def batches(self) -> Iterator[tuple[Sums, Batch]]:
+    def batches(self) -> Iterator[Evaluated]:
         """Yields each batch of the split, with the sums up to and with it, in float64: a call a batch."""
         handle, total = self._split.epoch(0), _zeros(self._task.shapes(training=False))
         for step in range(self._split.steps):
-            total, batch = self._run(handle, step, 1, total)
-            yield total, Batch(*(part.numpy() for part in batch))
+            total, examples = self._run(handle, step, 1, total)
+            yield Evaluated(total, *map(_to_numpy, examples))
 
-    def _run(self, handle: Any, first: int, count: int, total: Sums) -> tuple[Sums, tuple[tf.Tensor, ...]]:
-        """Returns the sums with those of `count` steps added, and the last step's batch, still on the device."""
+    def _run(self, handle: Any, first: int, count: int, total: Sums) -> tuple[Sums, tuple[Batch, Batch]]:
+        """Returns the sums with those of `count` steps added, and the last step's batch and outputs on the device."""
         so_far = tf.nest.map_structure(tf.constant, total)
-        sums, *batch = self._call(handle, tf.constant(first, tf.int64), tf.constant(count), so_far)
-        return _to_numpy(sums), tuple(batch)
+        sums, *examples = self._call(handle, tf.constant(first, tf.int64), tf.constant(count), so_far)
+        return _to_numpy(sums), tuple(examples)
 
     def _steps(self, handle: Any, first: tf.Tensor, count: tf.Tensor, total: Statistics) -> tuple:
         def body(done, sums, *_):
-            images, labels = self._split.batch(handle, first + tf.cast(done, tf.int64))
-            statistics, logits = self._evaluation_step(tf.cast(images, tf.float32), labels)
-            return done + 1, _add(sums, statistics), images, labels, tf.cast(logits, tf.float32)
+            batch = self._split.batch(handle, first + tf.cast(done, tf.int64))
+            statistics, outputs = self._evaluation_step(batch)
+            return done + 1, _add(sums, statistics), batch, outputs
 
-        shape = self._split.image_shape
-        empty = tf.zeros([0, *shape], tf.uint8), tf.zeros([0], tf.int64), tf.zeros([0, 0], tf.float32)
-        sizes = tf.TensorShape([None, *shape]), tf.TensorShape([None]), tf.TensorShape([None, None])
+        _, outputs = self._evaluation_step.get_concrete_function().structured_outputs
+        empty = tf.nest.map_structure(lambda spec: tf.zeros([0, *spec.shape[1:]], spec.dtype), (self._spec, outputs))
+        shapes = tf.nest.map_structure(lambda spec: tf.TensorShape([None, *spec.shape[1:]]), (self._spec, outputs))
         return tf.while_loop(
             lambda done, *_: done < count,
             body,
             (tf.constant(0), total, *empty),
-            (tf.TensorShape([]), {name: tf.TensorShape(value.shape) for name, value in total.items()}, *sizes),
+            (tf.TensorShape([]), {name: tf.TensorShape(value.shape) for name, value in total.items()}, *shapes),
             parallel_iterations=1,
         )[1:]
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kerasdl.data.info import Split
+from kerasdl.data.splits import Split
 from kerasdl.errors import TrainingError
 from kerasdl.training.checkpoints import Snapshot
 from kerasdl.training.progress import Progress
@@ -27,7 +27,7 @@ class NotFinite(Exception):
     """A loss that isn't finite; says where.
 
     Attributes:
-        examples: where the batch's examples stand in the TFDS split that they are read from.
+        examples: where the examples of the batch stand in the split that they are read from.
     """
 
     def __init__(self, where: str, examples: Sequence[int]):

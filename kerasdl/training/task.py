@@ -1,40 +1,118 @@
-"""What the loop asks of a task: a step, an evaluation, and the sums they add up.
+"""What the loop asks of a task: a step, an evaluation, and the sums that they add up.
 
-A task owns its model and optimizer and decides what a step computes: forward pass, loss, gradients, metrics. The loop
-knows only that a step returns *statistics*, named float32 tensors that may be added over steps, calls and replicas
-(sums and counts, never means), and that `results` turns their sums into named metrics.
+A task owns its networks and optimizers by role and decides what a step computes: forward pass, loss, gradients,
+metrics. The loop only knows that a step returns *statistics*, named float32 tensors that may be added over steps, calls
+and replicas (sums and counts, never means), and that `results` turns their sums into named metrics.
+
+A new kind of learning is one class in one file, derived from `Task`, and one file in conf/task/: `kerasdl.tasks` has
+examples.
 """
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from kerasdl.models.signature import Signature
+
+Batch = dict[str, tf.Tensor]  # for each feature (b, *shape)
 Statistics = dict[str, tf.Tensor]
 Sums = dict[str, np.ndarray]
+Arrays = dict[str, np.ndarray]
 
 
-class Task(Protocol):
-    """A kind of learning, e.g. `kerasdl.training.classification.Classification`."""
+class Evaluated(NamedTuple):
+    """What an evaluation found.
 
-    model: keras.Model
-    optimizer: keras.optimizers.Optimizer
+    Attributes:
+        sums: of the whole split.
+        batch: the features of some of its examples, (b, *shape) each.
+        outputs: what the task gives for them.
+    """
+
+    sums: Sums
+    batch: Arrays
+    outputs: Arrays
+
+
+class Task:
+    """A kind of learning, made from the `task` node of the configuration and a `kerasdl.tasks.context.TaskContext`.
+
+    Attributes:
+        networks: the networks by role, e.g. `generator` and `discriminator`; all of them are saved in checkpoints.
+        optimizers: the optimizers by role; empty where a trained network is only looked at. The first one's learning
+            rate is the one that is logged, and that callbacks see and change. All follow the schedule.
+        trains: for an optimizer's role the roles of the networks that it trains, where that is another than its own.
+        metrics: for each name that `results` gives `minimize` or `maximize`.
+        pictures_every: epochs between two calls of `pictures` during training; 0 for none before the end.
+    """
+
+    networks: Mapping[str, keras.Model]
+    optimizers: Mapping[str, keras.optimizers.Optimizer]
+    trains: Mapping[str, Sequence[str]] = {}
+    metrics: Mapping[str, str]
+    pictures_every: int = 0
 
     def shapes(self, training: bool) -> dict[str, tuple[int, ...]]:
-        """Returns the shape of each statistic of a step; it always has `loss` and `count`."""
+        """Returns the shape of each statistic of a step; `loss` and `count` are always among them."""
+        raise NotImplementedError
 
-    def train_step(self, images: tf.Tensor, labels: tf.Tensor) -> Statistics:
-        """Updates the weights from one batch: images (b, h, w, c) float32 in 0..255, labels (b,) int64."""
+    def prepare(self, batch: Batch, step: tf.Tensor) -> Batch:
+        """Returns a training batch with all that is random done to it: augmentation, views, noise, an adversary.
 
-    def logits(self, images: tf.Tensor) -> tf.Tensor:
-        """Returns the logits (b, classes) that the network has for such images when it is used, changing nothing."""
+        Args:
+            batch: as the data has it.
+            step: int64 scalar, the number of training steps done before. What is random must be a function of it and
+                of the run's seed (`TaskContext.key`), so that a resumed run draws the same numbers.
+        """
+        return batch
 
-    def evaluation_step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[Statistics, tf.Tensor]:
-        """Measures one batch, changing nothing: its statistics, and the logits (b, classes) that they were taken of."""
+    def train_step(self, batch: Batch) -> Statistics:
+        """Updates the weights from a prepared batch."""
+        raise NotImplementedError
+
+    def evaluation_step(self, batch: Batch) -> tuple[Statistics, Batch]:
+        """Measures a batch as the data has it, changing nothing.
+
+        Returns:
+            Its statistics, and what the networks give for its examples: named tensors (b, ...).
+        """
+        raise NotImplementedError
 
     def results(self, sums: Sums) -> dict[str, float]:
         """Returns the metrics that the added statistics stand for; `loss` is always among them."""
+        raise NotImplementedError
 
-    def serving_model(self) -> keras.Model:
-        """Returns the model to hand over: raw uint8 images in, what a user wants out."""
+    def pictures(self, evaluated: Evaluated) -> "dict[str, Figure]":
+        """Returns what a person wants to see of an evaluation, by file name; by default nothing."""
+        return {}
+
+    def serving(self) -> "tuple[keras.Model, Signature]":
+        """Returns the model to hand over, from raw features to what a user wants, and its signature."""
+        raise NotImplementedError
+
+
+def trained_weights(task: Task, role: str) -> list[keras.Variable]:
+    """Returns the weights that the optimizer of that role trains."""
+    return [weight for each in task.trains.get(role, (role,)) for weight in task.networks[each].trainable_weights]
+
+
+def one_model(networks: Mapping[str, keras.Model]) -> keras.Model:
+    """Returns a model that has the weights of all networks, for callbacks and fingerprints; a single one is itself."""
+    if len(networks) == 1:
+        return next(iter(networks.values()))
+    return _Networks(networks)
+
+
+class _Networks(keras.Model):
+    """Networks as parts of one model that is never called."""
+
+    def __init__(self, networks: Mapping[str, keras.Model]):
+        super().__init__(name="networks")
+        self.parts = list(networks.values())
+        self.built = True

@@ -25,7 +25,7 @@ from kerasdl.training.progress import History, Progress
 from kerasdl.training.reports import Reports
 from kerasdl.training.rollback import NotFinite, Rollback, check_finite, given_up
 from kerasdl.training.state import TrainingState
-from kerasdl.training.task import Task
+from kerasdl.training.task import Task, one_model
 
 # Of an epoch's metrics, those that tell how its training went, and nothing of the weights that it ended with.
 _COURSE = ("learning_rate", "images_per_second", "seconds")
@@ -80,12 +80,13 @@ class Trainer:
         self._by_batch = hooks_batches(callbacks)
         self._may_put_weights_back = bool(callbacks)
         self._calls = CallLength(1 if self._by_batch else steps_per_call)
-        task.model.compile(optimizer=task.optimizer)  # callbacks look for model.optimizer
+        self._model = one_model(task.networks)
+        self._model.compile(optimizer=next(iter(task.optimizers.values())))  # callbacks look for model.optimizer
         self._callbacks = keras.callbacks.CallbackList(
-            list(callbacks), model=task.model, epochs=epochs, steps=train.steps, verbose=0
+            list(callbacks), model=self._model, epochs=epochs, steps=train.steps, verbose=0
         )
         self._progress = Progress(task.shapes(training=True))
-        self._state = TrainingState(task, loop, callbacks, self._progress)
+        self._state = TrainingState(task, self._model, loop, callbacks, self._progress)
         self._reports = Reports(task, self._progress, interval, listeners)
 
     @property
@@ -111,7 +112,7 @@ class Trainer:
         Raises:
             ResumeError: the checkpoint is of another network.
         """
-        self._task.model.stop_training = False
+        self._model.stop_training = False
         self._callbacks.on_train_begin()
         if snapshot := self._checkpointing.newest():
             self._state.restore(snapshot)
@@ -123,13 +124,13 @@ class Trainer:
         Raises:
             TrainingError: a loss isn't finite, and going back is not allowed (any more).
         """
-        model, progress = self._task.model, self._progress
+        progress = self._progress
         if self._rollback.limit and not progress.step:  # there is something to go back to from the start
             self._checkpointing.save(self._state, progress)
         logs: Metrics = {}
         try:
             while progress.epoch < self._epochs and not interrupts.requested:
-                if model.stop_training and not progress.done:
+                if self._model.stop_training and not progress.done:
                     break
                 try:
                     logs = self._run_epoch(interrupts) or logs
@@ -143,7 +144,7 @@ class Trainer:
         if not interrupts.requested:
             self._reports.interval()
         # The averaged weights are the result; a callback may still prefer those of an earlier epoch.
-        take_averages(model, self._task.optimizer)
+        take_averages(self._task)
         self._callbacks.on_train_end(logs)
         return self.history
 
@@ -156,7 +157,7 @@ class Trainer:
         progress, epochs = self._progress, self.history.epochs
         if interrupts.requested or not self._may_put_weights_back:
             return {}
-        epoch = progress.measured.get(fingerprint(self._task.model))
+        epoch = progress.measured.get(fingerprint(self._model))
         if epoch == progress.epoch - 1:
             return {}
         if epoch is not None:
@@ -180,14 +181,14 @@ class Trainer:
             "seconds": tally.seconds,
         }
         # Validation and the callbacks of an epoch's end look at the averaged weights, if the optimizer keeps them.
-        with averaged_weights(self._task.model, self._task.optimizer):
+        with averaged_weights(self._task):
             if self._validation is not None:
                 results = self._validate(interrupts)
                 if results is None:
                     return None
                 metrics |= results
             if self._may_put_weights_back:
-                progress.measured[fingerprint(self._task.model)] = progress.epoch
+                progress.measured[fingerprint(self._model)] = progress.epoch
             self._reports.epoch(metrics)
             self._callbacks.on_epoch_end(progress.epoch, dict(metrics))
         progress.end_epoch(metrics)
@@ -207,7 +208,7 @@ class Trainer:
         if self._validation is None:
             return None
         try:
-            results = self._task.results(self._validation.run(stop=lambda: bool(interrupts.requested)))
+            results = self._task.results(self._validation.run(stop=lambda: bool(interrupts.requested)).sums)
         except KeyboardInterrupt:
             interrupts.requested = interrupts.requested or "SIGINT"
             return None
@@ -221,7 +222,7 @@ class Trainer:
         if progress.done:
             mark += self._validate_within_epoch(interrupts)  # a signal may have cut it short
         while progress.done < steps_per_epoch and not interrupts.requested:
-            if self._task.model.stop_training:
+            if self._model.stop_training:
                 break
             self._profiling.at(progress.step)
             count = self._calls.next(int(min(steps_per_epoch - progress.done, *self._distances())))
@@ -271,7 +272,7 @@ class Trainer:
             return 0.0
         if progress.validated_at == progress.step:
             return 0.0
-        with averaged_weights(self._task.model, self._task.optimizer):
+        with averaged_weights(self._task):
             results = self._validate(interrupts)
         if results is not None:
             progress.validated_at = progress.step

@@ -1,21 +1,26 @@
-"""From `data.name` to a TFDS builder and what its metadata says, without TensorFlow.
+"""Any data set of TFDS with one image an example, by its name: a `kerasdl.data.source.Source`.
 
-Everything here is checked before anything expensive is done: the name, the features (one image, one label), the size of
-the images and the names of the splits. Getting the files is left to `kerasdl.data.preparation`.
+What its metadata says is read here, without TensorFlow and before anything expensive is done: the name, the features,
+the size of the images. How its files come to this machine is in `kerasdl.data.preparation`, what identifies them in
+`kerasdl.data.content`, how examples are decoded in `kerasdl.data.decoding` and kept in `kerasdl.data.decoded`.
 """
 
 import difflib
-import os
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasdl.channels import MODES
-from kerasdl.data.info import DataInfo
+from kerasdl.data import content, preparation
+from kerasdl.data.features import Features, image, label
+from kerasdl.data.source import DataInfo, Example, Report, Segment
 from kerasdl.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Of sets that come with this package, where TFDS's metadata say nothing; see kerasdl/data/embedded.
 _LICENCES = {"mnist": "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes, Christopher J.C. Burges)"}
@@ -23,94 +28,83 @@ _CHANNELS_WHERE_THEY_VARY = 3
 _OWN_BUILDERS = {"digits": "kerasdl.data.digits.digits_dataset_builder"}
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A run of consecutive examples [start, stop) of one TFDS split."""
-
-    split: str
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A data set as the catalogue knows it: its builder, and which of its features are the image and the label."""
-
-    builder: Any
-    image_key: str
-    label_key: str
-    info: DataInfo
-    resized: bool
-
-
-def find(config: Any) -> Entry:
-    """Returns the builder of `config.name` and its metadata; imports TFDS but not TensorFlow.
+class Tfds:
+    """A data set of TFDS with one image, and a class label if it has one; see `kerasdl.data.source.Source`.
 
     Args:
-        config: the `data` node of the configuration.
+        config: the `data` node of the configuration: `name`, `data_dir`, `manual_dir`, `image_size`.
+
+    Attributes:
+        builder: TFDS's.
+        image_key, label_key: the names of the two features in TFDS; `label_key` is None if there is no label.
+        resized: whether images are resized when they are decoded.
 
     Raises:
-        DataError: no such data set, config or version; not an image classification set of at least two classes; images
-            of another kind than uint8 grey, RGB or RGBA, or of varying size while `data.image_size` is null.
+        ConfigError: an `image_size` that isn't one.
+        DataError: no such data set, config or version; not one image an example; a label of fewer than two classes;
+            images of another kind than uint8 grey, RGB or RGBA, or of varying size while `data.image_size` is null.
     """
-    builder = _builder(config.name, data_dir(config))
-    features = builder.info.features
-    image_key, label_key = _keys(config.name, builder.info)
-    image_shape = _image_shape(config, features[image_key])
-    info = DataInfo(
-        name="/".join(part for part in (builder.name, _builder_config(builder)) if part),
-        version=str(builder.version),
-        fingerprint="",
-        image_shape=image_shape,
-        class_names=_class_names(config.name, features[label_key]),
-        licence=getattr(builder.info.redistribution_info, "license", "") or _LICENCES.get(builder.name, ""),
-        citation=builder.info.citation or "",
-    )
-    resized = tuple(features[image_key].shape) != image_shape
-    return Entry(builder, image_key, label_key, info, resized)
 
+    def __init__(self, config: Any):
+        self.config = config
+        self.builder = _builder(config.name, preparation.data_dir(config))
+        features = self.builder.info.features
+        self.image_key, self.label_key = _keys(config.name, self.builder.info)
+        shape = _image_shape(config, features[self.image_key])
+        self.resized = tuple(features[self.image_key].shape) != shape
+        targets = {}
+        if self.label_key:
+            targets["label"] = label(_class_names(config.name, features[self.label_key]))
+        name = "/".join(part for part in (self.builder.name, _builder_config(self.builder)) if part)
+        version = str(self.builder.version)
+        self.info = DataInfo(
+            name=name,
+            version=version,
+            features=Features({"image": image(*shape)}, targets),
+            uri=f"tfds://{name}/{version}",
+            licence=getattr(self.builder.info.redistribution_info, "license", "") or _LICENCES.get(self.builder.name, ""),
+            citation=self.builder.info.citation or "",
+        )
 
-def data_dir(config: Any) -> Path:
-    """Returns where TFDS's prepared data is: `data.data_dir`, else TFDS_DATA_DIR, else ~/tensorflow_datasets."""
-    chosen = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser().absolute()
+    @property
+    def splits(self) -> dict[str, int]:
+        if not self.builder.is_prepared():
+            return {}
+        return {name: int(split.num_examples) for name, split in self.builder.info.splits.items()}
 
+    def check_files(self) -> None:
+        preparation.check_files(self.builder, self._title, self.config)
 
-def segments(builder: Any, spec: str, key: str) -> list[Segment]:
-    """Returns what a split such as `"train"`, `"train[80%:]"` or `"train+extra"` reads, in order.
+    def prepared(self, cache_dir: str, report: Report) -> "Tfds":
+        from kerasdl.data.decoded import Cache
 
-    Args:
-        builder: a prepared builder.
-        spec: the split, in TFDS's syntax.
-        key: the configuration key that it came from, for the error.
+        source = self
+        if not self.builder.is_prepared():
+            preparation.prepare(lambda: Tfds(self.config).builder, self._title, self.config, report)
+            source = Tfds(self.config)
+        source.info = content.identified(source.info, source.builder, cache_dir, report)
+        source._cache = Cache(source, cache_dir, report)
+        return source
 
-    Raises:
-        DataError: no such split, or a slice that doesn't fit it.
-    """
-    from tensorflow_datasets.core.splits import AbstractSplit
+    def read(self, spec: str, segments: Sequence[Segment], names: Sequence[str]) -> dict[str, np.ndarray]:
+        return self._cache.read(spec, segments, names)
 
-    splits = builder.info.splits
-    try:
-        absolute = AbstractSplit.from_spec(spec).to_absolute(splits)
-    except ValueError as error:
-        names = ", ".join(f"{name} ({splits[name].num_examples:,})" for name in splits)
-        reason = "" if _base_names(spec) - set(splits) else f" {str(error).strip().splitlines()[-1]}"
-        raise DataError(
-            f"{key} must be a split of {builder.info.full_name}, which has {names}, or a slice of one such as "
-            f"'{next(iter(splits))}[80%:]'. Received: {spec!r}.{reason}"
-        ) from error
-    found = []
-    for part in absolute:
-        size = splits[part.splitname].num_examples
-        start, stop, _ = slice(part.from_, part.to).indices(size)
-        found.append(Segment(part.splitname, start, stop))
-    if sum(max(part.stop - part.start, 0) for part in found) == 0:
-        raise DataError(f"{key} selects no examples of {builder.info.full_name}. Received: {spec!r}.")
-    return found
+    def stream(self, segments: Sequence[Segment]) -> "tf.data.Dataset":
+        from kerasdl.data.decoding import encoded
 
+        return encoded(self, segments)
 
-def _base_names(spec: str) -> set[str]:
-    return {part.split("[")[0].strip() for part in spec.split("+")}
+    def decode(self, stored: Example) -> Example:
+        from kerasdl.data.decoding import decode_image
+
+        return {**stored, "image": decode_image(self, stored["image"])}
+
+    def blocks(self, split: str) -> Sequence[int]:
+        return self.builder.info.splits[split].shard_lengths  # a file is read from its beginning
+
+    @property
+    def _title(self) -> str:
+        return f"{self.info.name} {self.info.version}"
 
 
 def _builder(name: str, directory: Path) -> Any:
@@ -152,7 +146,8 @@ def _builder_config(builder: Any) -> str:
     return builder.builder_config.name if builder.builder_config else ""
 
 
-def _keys(name: str, info: Any) -> tuple[str, str]:
+def _keys(name: str, info: Any) -> tuple[str, str | None]:
+    """Returns the names of the image and of the label, if there is one, in TFDS."""
     import tensorflow_datasets as tfds
 
     features = info.features if isinstance(info.features, tfds.features.FeaturesDict) else {}
@@ -164,8 +159,10 @@ def _keys(name: str, info: Any) -> tuple[str, str]:
         images, labels = of(candidates, tfds.features.Image), of(candidates, tfds.features.ClassLabel)
         if len(images) == 1 and len(labels) == 1:
             return images[0], labels[0]
+    if len(images) == 1 and not labels:
+        return images[0], None
     raise DataError(
-        f"data.name must be an image classification set: one image and one class label an example. Received: {name!r}, "
+        f"data.name must be a set with one image and at most one class label an example. Received: {name!r}, "
         f"which has {', '.join(f'{key} ({type(feature).__name__})' for key, feature in features.items()) or 'neither'}."
     )
 

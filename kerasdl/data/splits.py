@@ -9,40 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from kerasdl.data.features import Features
+from kerasdl.data.source import DataInfo
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
-
-@dataclass(frozen=True)
-class DataInfo:
-    """What is known of a data set from its metadata.
-
-    Attributes:
-        name: TFDS's name, with the builder's config if it has one: `"mnist"`, `"emnist/digits"`.
-        version: TFDS's version, `"3.0.1"`.
-        fingerprint: identifies the prepared data by its contents (name, version, classes, and the bytes of each
-            split's shards): `sha256-` and 24 hexadecimal digits; empty until the data is loaded.
-        image_shape: (height, width, channels) of what `Split.batch` gives.
-        class_names: one name a class, in the order of the labels.
-        licence: the licence as TFDS or this package states it; empty where neither does.
-        citation: BibTeX.
-        former_fingerprint: what earlier versions recorded of the same data: 16 hexadecimal digits that stand for names,
-            lengths and sizes, not for contents; empty until the data is loaded.
-    """
-
-    name: str
-    version: str
-    fingerprint: str
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    licence: str = ""
-    citation: str = ""
-    former_fingerprint: str = ""
-
-    @property
-    def classes(self) -> int:
-        """The number of classes."""
-        return len(self.class_names)
+Batch = dict[str, "tf.Tensor"]  # for each feature (b, *shape)
 
 
 class Split(Protocol):
@@ -53,7 +26,7 @@ class Split(Protocol):
         size: number of examples.
         batch_size: examples a batch; the last batch of an epoch holds what is left.
         steps: batches an epoch, ceil(size / batch_size).
-        image_shape: (height, width, channels).
+        features: of an example.
         handle_spec: the type of `epoch`'s result, for the input signature of a `tf.function`; the same every epoch.
     """
 
@@ -61,7 +34,7 @@ class Split(Protocol):
     size: int
     batch_size: int
     steps: int
-    image_shape: tuple[int, int, int]
+    features: Features
 
     @property
     def handle_spec(self) -> "tf.TypeSpec": ...
@@ -73,7 +46,7 @@ class Split(Protocol):
         """
         ...
 
-    def batch(self, handle: Any, step: "tf.Tensor | int") -> "tuple[tf.Tensor, tf.Tensor]":
+    def batch(self, handle: Any, step: "tf.Tensor | int") -> Batch:
         """Returns batch `step` of the epoch: call it once a step, in order, inside or outside a `tf.function`.
 
         Args:
@@ -81,17 +54,24 @@ class Split(Protocol):
             step: the step within the epoch, counted from 0 (not from `start_step`); may be a symbolic integer.
 
         Returns:
-            images uint8 [b, height, width, channels] and labels int64 [b], where b is `batch_size` except in the last.
+            For each feature a tensor (b, *shape), where b is `batch_size` except in the last.
         """
         ...
 
     def indices(self, epoch: int, step: int) -> np.ndarray:
-        """Returns int64 [b]: where each example of that batch stands in the TFDS split that it is read from."""
+        """Returns int64 (b,): where each example of that batch stands in the source's split that it is read from."""
         ...
 
-    def class_counts(self) -> np.ndarray:
-        """Returns int64 [classes]: how many examples of the split each class has."""
+    def column(self, name: str) -> np.ndarray:
+        """Returns a scalar feature of all examples, (size,), in the order in which they are stored."""
         ...
+
+
+def batch_spec(features: Features) -> "dict[str, tf.TensorSpec]":
+    """Returns the types of a batch's tensors, of any number of examples."""
+    import tensorflow as tf
+
+    return {name: tf.TensorSpec([None, *f.shape], tf.as_dtype(f.dtype), name=name) for name, f in features.all.items()}
 
 
 @dataclass(frozen=True)
@@ -101,8 +81,8 @@ class Data:
     Attributes:
         info: its metadata.
         train, validation, test: its splits; `validation` and `test` may be absent.
-        resident: whether the decoded images are held in memory (else they are streamed).
-        nbytes: size of all decoded images that the splits draw on.
+        resident: whether the decoded examples are held in memory (else they are streamed).
+        nbytes: size of all decoded examples that the splits draw on.
     """
 
     info: DataInfo
@@ -113,11 +93,10 @@ class Data:
     nbytes: int
 
     def describe(self) -> str:
-        """Returns one line: name, version, sizes, shape, classes, and where the images are."""
+        """Returns one line: name, version, sizes, features, and where the examples are."""
         sizes = [f"{s.size:,} {s.name}" for s in (self.train, self.validation, self.test) if s is not None]
-        shape = "x".join(map(str, self.info.image_shape))
         place = "in memory" if self.resident else "streamed"
-        parts = [*sizes, shape, f"{self.info.classes:,} classes", f"{place} ({_megabytes(self.nbytes)})"]
+        parts = [*sizes, self.info.features.describe(), f"{place} ({_megabytes(self.nbytes)})"]
         return f"{self.info.name} {self.info.version}: {', '.join(parts)}"
 
 

@@ -4,32 +4,35 @@ The attack itself is `kerasdl.attacks`. Here is what a training adds: whom it at
 budget that may rise over the first steps.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from kerasdl.attacks import Attack
-from kerasdl.seeds import derive
-from kerasdl.training.task import Task
+from kerasdl.attacks.attack import Logits
 
 
 class Adversary:
     """Changes training batches in the compiled loop; a function of the images, the weights and the step.
 
-    It attacks the network as it is used (`Task.logits`), not as it is trained: dropout would blur what it climbs, each
+    It attacks the network as it is used, not as it is trained: dropout would blur what it climbs, each
     of its forward passes would draw random numbers and move the averages of batch normalisation, and robustness is
     measured on the network as it is used, too.
 
     Args:
         attack: one run of it a batch.
-        task: whose network is attacked.
-        seed: the run's seed; step s attacks with (derive(seed, "adversarial"), s).
+        logits: the network as it is used, from images (b, h, w, c) float32 in 0..255 to logits (b, classes).
+        key: from a step to the seed of its random numbers, int32 (2,).
         warmup_steps: number of steps, >= 0, over which the budget rises linearly from 0. At the full budget from the
             start, a small network may never get away from giving every image the same answer.
     """
 
-    def __init__(self, attack: Attack, task: Task, seed: int, warmup_steps: float = 0):
+    def __init__(
+        self, attack: Attack, logits: Logits, key: Callable[[tf.Tensor], tf.Tensor], warmup_steps: float = 0
+    ):
         self._attack = attack
-        self._task = task
-        self._seed = derive(seed, "adversarial")
+        self._logits = logits
+        self._key = key
         self._warmup_steps = float(warmup_steps)
 
     def __call__(self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
@@ -37,5 +40,4 @@ class Adversary:
         share = 1.0
         if self._warmup_steps:
             share = tf.minimum(1.0, tf.cast(step, tf.float32) / self._warmup_steps)
-        seed = tf.stack([self._seed, tf.cast(step, tf.int32)])
-        return self._attack(self._task.logits, images, labels, seed, share)
+        return self._attack(self._logits, images, labels, self._key(step), share)

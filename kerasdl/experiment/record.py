@@ -1,6 +1,7 @@
 """What is kept of an experiment: its configuration, data, curves, pictures and model, given to the tracker."""
 
 import importlib.metadata
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,12 @@ from kerasdl.tracking import environment, secrets
 
 if TYPE_CHECKING:
     import keras
+    from matplotlib.figure import Figure
 
     from kerasdl.data import Data
-    from kerasdl.experiment import Experiment
+    from kerasdl.experiment.parts import Experiment
+    from kerasdl.models.signature import Signature
     from kerasdl.tracking import Tracker
-    from kerasdl.training.task import Sums
     from kerasdl.training.trainer import History
 
 _NOT_CURVES = ("images_per_second", "seconds")
@@ -66,12 +68,14 @@ def check_circumstances(experiment: "Experiment") -> None:
 
 def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
     """Begins the run, with what is known before training, or goes on with it at `step`."""
+    from kerasdl.data.preprocessing import to_json
+
     config, info, tracker = experiment.config, experiment.data.info, experiment.tracker
     containers = _containers(config)
     if not experiment.is_resumed:
         experiment.folder.create()
     params = dict(with_sources(containers, experiment.folder.record.sources))
-    params["parameters"] = experiment.task.model.count_params()
+    params["parameters"] = experiment.parameters
     params["device"] = experiment.runtime.name
     params["deterministic"] = experiment.runtime.deterministic
     tags = {"kerasdl.config_hash": experiment.config_hash, "kerasdl.data": experiment.data.describe()}
@@ -88,13 +92,14 @@ def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
         config=containers,
         config_hash=experiment.config_hash,
         environment=experiment.folder.record.environment or _environment(experiment),
+        fitted=to_json(experiment.fitted),
     )
     tracker.attempt = rollbacks
     tracker.dataset(
         name=info.name,
         version=info.version,
         digest=info.fingerprint,
-        source=f"tfds://{info.name}/{info.version}",
+        source=info.uri,
         context="train",
     )
 
@@ -111,12 +116,10 @@ def history(tracker: "Tracker", trained: "History") -> None:
         tracker.figure(learning_curves(curves), "learning_curves.png")
 
 
-def confusion(tracker: "Tracker", sums: "Sums", data: "Data") -> None:
-    """Keeps the confusion matrix of the test split as a picture, if the task counts one."""
-    from kerasdl.analysis.confusion import confusion_matrix
-
-    if "confusion" in sums:
-        tracker.figure(confusion_matrix(sums["confusion"].astype(int), data.info.class_names), "confusion_matrix.png")
+def pictures(tracker: "Tracker", found: "Mapping[str, Figure]", folder: str = "") -> None:
+    """Keeps what a task wants seen, by file name, in a folder of the run's artifacts."""
+    for name, figure in found.items():
+        tracker.figure(figure, f"{folder}{name}")
 
 
 def profile_folder(config: DictConfig) -> Path | None:
@@ -163,8 +166,9 @@ def _environment(experiment: "Experiment") -> dict[str, str]:
 def weights(experiment: "Experiment") -> str:
     """Keeps the fingerprint of the weights, and returns it."""
     from kerasdl.models.fingerprint import fingerprint
+    from kerasdl.training.task import one_model
 
-    digits = fingerprint(experiment.task.model)
+    digits = fingerprint(one_model(experiment.task.networks))
     experiment.tracker.tags({"kerasdl.weights": digits})
     return digits
 
@@ -179,8 +183,10 @@ def checkpoint_problems(folder: RunFolder, error: OSError | None) -> tuple[str, 
     )
 
 
-def model(tracker: "Tracker", serving: "keras.Model", data: "Data", step: int) -> None:
-    """Keeps the model that takes raw images, with two of them as its example, and the names of its classes."""
+def model(tracker: "Tracker", serving: "keras.Model", signature: "Signature", data: "Data", step: int) -> None:
+    """Keeps the model that takes raw features, with two examples of them, and its signature."""
     split = data.test or data.train
-    images, _ = split.batch(split.epoch(0), 0)
-    tracker.model(serving, images[:2].numpy(), step, {"class_names": list(data.info.class_names)})
+    batch = split.batch(split.epoch(0), 0)
+    examples = {name: batch[name][:2].numpy() for name in signature.inputs}
+    example = next(iter(examples.values())) if len(examples) == 1 else examples
+    tracker.model(serving, example, step, signature.to_metadata())

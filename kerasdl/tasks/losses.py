@@ -1,0 +1,38 @@
+"""Sums over the examples of a batch, as every task needs them.
+
+A batch that is padded to a static shape has a feature `mask`, 1 for an example and 0 for what pads. A loss is a sum over
+examples divided by the number of examples in the whole step, so that the gradients of replicas add up to those of one
+device: where a step is divided among replicas, each batch has a scalar `step_size`, the number of examples in all of
+them.
+"""
+
+import keras
+import tensorflow as tf
+
+from kerasdl.training.task import Batch
+
+
+def count(batch: Batch) -> tf.Tensor:
+    """Returns the number of examples of a batch, float32, without what pads."""
+    if "mask" in batch:
+        return tf.reduce_sum(tf.cast(batch["mask"], tf.float32))
+    return tf.cast(tf.shape(next(iter(batch.values())))[0], tf.float32)
+
+
+def total(values: tf.Tensor, batch: Batch) -> tf.Tensor:
+    """Returns the sum of one value an example, (b,), without what pads."""
+    if "mask" in batch:
+        values *= tf.cast(batch["mask"], values.dtype)
+    return tf.reduce_sum(values)
+
+
+def averaged(losses: tf.Tensor, batch: Batch) -> tf.Tensor:
+    """Returns the sum of one loss an example, (b,), divided by the number of examples in the whole step."""
+    if "mask" not in batch and "step_size" not in batch:
+        return tf.reduce_mean(losses)
+    return total(losses, batch) / tf.cast(batch.get("step_size", count(batch)), losses.dtype)
+
+
+def penalties(*networks: keras.Model) -> list[tf.Tensor]:
+    """Returns what regularizers and layers of the networks add to the loss, float32 scalars."""
+    return [tf.cast(term, tf.float32) for network in networks for term in network.losses]

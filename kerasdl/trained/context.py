@@ -1,0 +1,40 @@
+"""What a task is built from where its network has been trained: the model that was handed over, and nothing to train."""
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from kerasdl.data import preprocessing
+from kerasdl.data.features import Features
+from kerasdl.models.pixels import on_pixels
+from kerasdl.tasks.context import TaskContext
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from kerasdl.models.signature import Signature
+
+
+class TrainedContext(TaskContext):
+    """Gives a task the networks of a model that was handed over, so that the code that built them isn't needed.
+
+    Args:
+        config: the run's configuration.
+        model: what was handed over.
+        signature: its inputs and outputs.
+        features: of the data that the task is to be evaluated on.
+    """
+
+    def __init__(self, config: "DictConfig", model: keras.Model, signature: "Signature", features: Features):
+        super().__init__(config, features, preprocessing.from_json(signature.fitted))
+        self._model = model
+        parts = {layer.name: layer for layer in model.layers if isinstance(layer, keras.Model)}
+        self._parts = parts
+        if not parts:  # one network whose layers are the model's own, preprocessing included
+            self.inputs = {name: keras.layers.Identity(dtype="float32") for name in features.inputs}
+
+    def network(self, role: str, **offered: Any) -> keras.Model:
+        """Returns the trained network of that role."""
+        if not self._parts:
+            return on_pixels(self._model)
+        return self._parts[role] if role in self._parts else next(iter(self._parts.values()))
