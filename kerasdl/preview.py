@@ -67,8 +67,8 @@ def _sheet(images: "np.ndarray", names: list[str]) -> "Figure":
     """Draws images, float (n, h, w, channels) in 0..255, in rows of eight with a name under each."""
     from matplotlib.figure import Figure
 
-    from kerasdl.analysis.panels import fitted
     from kerasdl.channels import opaque
+    from kerasdl.figures.panels import fitted
 
     columns = min(_COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)

@@ -101,7 +101,7 @@ def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
 
 def history(tracker: "Tracker", trained: "History") -> None:
     """Keeps every step's loss and learning rate as `steps.csv`, and the epochs as a picture."""
-    from kerasdl.analysis.curves import learning_curves
+    from kerasdl.figures.learning_curves import learning_curves
 
     steps = enumerate(zip(trained.losses, trained.learning_rates, strict=True))
     lines = [f"{step},{loss!r},{rate!r}" for step, (loss, rate) in steps]
@@ -113,7 +113,7 @@ def history(tracker: "Tracker", trained: "History") -> None:
 
 def confusion(tracker: "Tracker", sums: "Sums", data: "Data") -> None:
     """Keeps the confusion matrix of the test split as a picture, if the task counts one."""
-    from kerasdl.analysis.confusion import confusion_matrix
+    from kerasdl.figures.confusion import confusion_matrix
 
     if "confusion" in sums:
         tracker.figure(confusion_matrix(sums["confusion"].astype(int), data.info.class_names), "confusion_matrix.png")

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from kerasdl.__main__ import module_of
 from kerasdl.commands import (
     OVERWRITE,
     RUN_KEYS,
@@ -144,7 +145,8 @@ HEAVY = ("gradio", "keras", "matplotlib", "mlflow", "scipy", "sklearn", "tensorf
 
 def test_help_needs_nothing_that_takes_long_to_import():
     program = (
-        f"import importlib, sys\nfor name in {COMMANDS}: importlib.import_module('kerasdl.' + name)\n"
+        "import importlib, sys\nfrom kerasdl.__main__ import module_of\n"
+        f"for name in {COMMANDS}: importlib.import_module(module_of(name))\n"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -153,7 +155,7 @@ def test_help_needs_nothing_that_takes_long_to_import():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_takes_a_run(name, capsys):
-    main = importlib.import_module(f"kerasdl.{name}").main
+    main = importlib.import_module(module_of(name)).main
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
