@@ -1,8 +1,6 @@
 """KEY=VALUE arguments of the commands on a run."""
 
 import importlib
-import subprocess
-import sys
 
 import pytest
 
@@ -140,17 +138,6 @@ def test_help_names_every_key_with_its_default(capsys):
 
 
 COMMANDS = ("demo", "evaluate", "explain", "export", "predict", "register", "report", "robustness")
-HEAVY = ("gradio", "keras", "matplotlib", "mlflow", "scipy", "sklearn", "tensorflow", "tensorflow_datasets")
-
-
-def test_help_needs_nothing_that_takes_long_to_import():
-    program = (
-        "import importlib, sys\nfrom kerasdl.__main__ import module_of\n"
-        f"for name in {COMMANDS}: importlib.import_module(module_of(name))\n"
-        f"print([name for name in {HEAVY} if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -9,6 +9,7 @@ import importlib.metadata
 import itertools
 import os
 import platform
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,7 +134,7 @@ def _run(export: Export) -> dict[str, Any]:
         "splits": ", ".join(f"{split.size:,} {split.name}" for split in splits),
         "citation": data.info.citation.strip(),
         "command": command,
-        "is_of_kerasdl": "kerasdl.train" in command or "kerasdl-train" in command,
+        "is_of_kerasdl": re.search(r"\bkerasdl[.\- ]train\b", command) is not None,
         "configuration": OmegaConf.to_yaml(OmegaConf.create(deciding(network.config))).strip(),
         "metrics": [(name, f"{value:.6g}") for name, value in sorted(metrics.items())],
         "commit": network.tags.get("mlflow.source.git.commit", ""),

@@ -76,6 +76,10 @@ def test_what_was_typed_is_not_believed_unless_it_gives_the_configuration():
     ("typed", "overrides"),
     [
         ("/usr/bin/kerasdl-train model=cnn seed=1", ["model=cnn", "seed=1"]),
+        ("python3.12 /usr/bin/kerasdl-train model=cnn seed=1", ["model=cnn", "seed=1"]),
+        ("python3.12 /usr/bin/kerasdl train model=cnn seed=1", ["model=cnn", "seed=1"]),
+        ("python3 -m kerasdl train model=cnn seed=1", ["model=cnn", "seed=1"]),
+        ("python3 -m kerasdl evaluate run=last", None),
         ("python3 -m kerasdl.train resume=auto hydra.verbose=true seed=1", ["seed=1"]),
         ("python -m kerasdl.train", []),
         ("python -m kerasdl.train -m seed=0,1", None),

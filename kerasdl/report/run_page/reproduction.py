@@ -19,7 +19,12 @@ from kerasdl.config.source import TARGETS, own_targets
 from kerasdl.config.typed import hydra_value, with_words
 from kerasdl.errors import UserError
 
-_PROGRAMS = (["python", "-m", "kerasdl.train"], ["kerasdl-train"])
+_PROGRAMS = (
+    ["python", "-m", "kerasdl.train"],
+    ["python", "-m", "kerasdl", "train"],
+    ["kerasdl-train"],
+    ["kerasdl", "train"],
+)
 _CHOICES = ("model", "data", "task", "optimizer", "schedule", "trainer")
 # Where a run is kept and how it was found: nobody's choice of an experiment.
 _NOT_SHOWN = ("paths", "sweep", "resume", "tracking.uri")
@@ -131,9 +136,13 @@ def typed_overrides(command: str) -> list[str] | None:
         words = shlex.split(command)
     except ValueError:
         return None
+    if len(words) > 1 and Path(words[0]).name.startswith("python"):
+        if words[1] == "-m":
+            words[0] = "python"
+        else:  # Python runs a console script by its path
+            del words[0]
     if words:
-        program = Path(words[0]).name
-        words[0] = "python" if program.startswith("python") else program
+        words[0] = Path(words[0]).name
     for start in _PROGRAMS:
         if words[: len(start)] == start:
             overrides = words[len(start) :]
