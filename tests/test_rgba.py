@@ -147,7 +147,7 @@ def test_mlflow_serves_it_and_the_demo_takes_pictures_with_their_transparency(pl
     (source,) = (part for part in page.build(network).blocks.values() if getattr(part, "elem_id", "") == "drawing")
     assert (source.type, source.image_mode) == ("pil", "RGBA")
     for image in images:
-        named, seen, heat, _ = page._looking(network)(Image.fromarray(image))
+        named, seen, heat, _ = page._responder(network)(Image.fromarray(image))
         np.testing.assert_allclose([named[name] for name in network.class_names], network(image[None])[0], atol=1e-6)
         np.testing.assert_array_equal(seen[:: len(seen) // 12, :: len(seen) // 12][:12, :12], opaque(image))
         assert heat.shape[-1] == 4

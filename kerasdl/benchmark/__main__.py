@@ -1,9 +1,9 @@
 """`python -m kerasdl.benchmark`: kerasdl against plain Keras (and PyTorch, if installed) on the MNIST network.
 
-Each round runs every program once, in turn, in a fresh process, so that a slow moment of the machine hits all alike.
+Each round runs every program once, in turn, in a fresh process, so that a slow moment of the machine affects all alike.
 The first epoch, which compiles, is left out of the throughput; the start is measured from starting the process to the
 end of the first training step, on prepared data. Medians over the rounds, and what they are relative to plain Keras.
-At the end of a round kerasdl's run is prolonged by an epoch, to see how long a resume takes to its first step.
+At the end of a round kerasdl's run is extended by an epoch, to measure how long a resume takes to its first step.
 `--sweep` compares sweeps instead (`kerasdl.benchmark.sweeping`).
 """
 
@@ -46,8 +46,8 @@ class Sample:
         start: seconds from starting the process to the end of its first training step.
         memory: peak, in bytes.
         accuracy: on the test split, in [0, 1].
-        stalled: share of the training time in which training stood still for checkpoints.
-        writing: share of the training time in which checkpoints were written beside it.
+        stalled: share of the training time in which training waited for checkpoints.
+        writing: share of the training time in which a background thread wrote checkpoints.
     """
 
     images_per_second: float
@@ -70,7 +70,7 @@ def programs(epochs: int, output_dir: str) -> list[Program]:
 
 
 def resumption(output_dir: str) -> Program:
-    """Returns what prolongs the newest run of `output_dir` by an epoch."""
+    """Returns the program that extends the newest run of `output_dir` by an epoch."""
     newest = next(runs.folders(output_dir))
     epochs = newest.record.config["trainer"]["epochs"] + 1
     overrides = (f"resume={newest.id}", f"trainer.epochs={epochs}", f"paths.output_dir={hydra_value(output_dir)}")
@@ -80,7 +80,7 @@ def resumption(output_dir: str) -> Program:
 def measure(program: Program) -> Sample:
     """Runs `program` once in a process of its own."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment.pop("MLFLOW_TRACKING_URI", None)  # runs of the benchmark are nobody's experiments
+    environment.pop("MLFLOW_TRACKING_URI", None)  # runs of the benchmark belong to no experiment
     start = time.time()
     process = subprocess.run(
         [sys.executable, "-m", *program.command], env=environment, capture_output=True, text=True, check=False
@@ -121,10 +121,10 @@ def table(samples: dict[str, list[Sample]]) -> str:
 
 
 def checkpoint_lines(fresh: Sequence[Sample], resumed: Sequence[Sample]) -> str:
-    """Returns what checkpoints cost, and how a resumed run's start compares with a new one's, in two lines."""
+    """Returns two lines: what checkpoints cost, and how the start of a resumed run compares with that of a new one."""
     return (
-        f"A checkpoint an epoch: training stood still for {100 * _median(fresh, 'stalled'):.2f} % of its time; "
-        f"a thread beside it wrote for {100 * _median(fresh, 'writing'):.2f} %.\n"
+        f"With a checkpoint per epoch, training waited for {100 * _median(fresh, 'stalled'):.2f} % of its time; "
+        f"a background thread wrote for {100 * _median(fresh, 'writing'):.2f} %.\n"
         f"Resume: first step after {_median(resumed, 'start'):.1f} s, {_ratio(resumed, fresh, 'start')} of a new run's."
     )
 

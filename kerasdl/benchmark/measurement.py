@@ -15,8 +15,8 @@ class Measurement:
         epoch_seconds: wall time of each epoch's training, evaluation left out.
         test_accuracy: after the last epoch, in [0, 1].
         peak_memory: largest resident set, in bytes.
-        stalled_seconds: how long training stood still for checkpoints.
-        writing_seconds: how long a thread beside it wrote them.
+        stalled_seconds: how long training waited for checkpoints.
+        writing_seconds: how long a background thread wrote them.
     """
 
     first_step_at: float

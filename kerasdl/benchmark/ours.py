@@ -1,4 +1,4 @@
-"""`python -m kerasdl.train` itself, with all that it does, and a line of JSON behind it."""
+"""`python -m kerasdl.train` itself, with all that it does, and a line of JSON at its end."""
 
 import functools
 import time

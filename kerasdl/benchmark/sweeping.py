@@ -43,7 +43,7 @@ def measure(trials: int, overrides: tuple[str, ...]) -> float:
             seeds,
         ]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment.pop("MLFLOW_TRACKING_URI", None)  # runs of the benchmark are nobody's experiments
+        environment.pop("MLFLOW_TRACKING_URI", None)  # runs of the benchmark belong to no experiment
         began = time.perf_counter()
         ended = subprocess.run([*command, *overrides], env=environment, capture_output=True, text=True, check=False)
         if ended.returncode:

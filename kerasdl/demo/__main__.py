@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import gradio
 
 KEYS = (
-    *(key for key in RUN_KEYS if key.name != "log"),  # what is drawn is nobody's business
+    *(key for key in RUN_KEYS if key.name != "log"),  # drawings are not kept
     Key("host", "address to listen on", "127.0.0.1"),
     Key("port", "port to listen on; 0: a free one", 7860, integer(0, 65535)),
 )
@@ -69,7 +69,7 @@ def _free_port(host: str) -> int:
 
 main = command(
     "demo",
-    "Serves a page on which to draw or place an image and see what a trained network makes of it.",
+    "Serves a page on which to draw a digit, or put a picture, and watch a trained network classify it.",
     "python -m kerasdl.demo run=last",
     KEYS,
     run,

@@ -36,7 +36,7 @@ def build(network: trained.Trained) -> "gradio.Blocks":
 
     from kerasdl.channels import MODES
 
-    look = _looking(network)
+    respond = _responder(network)
     height, width, channels = network.image_shape
     is_drawn = channels == 1
     with gradio.Blocks(title=f"kerasdl: {network.name}", analytics_enabled=False) as demo:
@@ -73,7 +73,7 @@ def build(network: trained.Trained) -> "gradio.Blocks":
                 heat = _picture("evidence for the most likely class", "heat")
                 note = gradio.Markdown(elem_id="note")
         source.change(
-            look,
+            respond,
             source,
             [probabilities, seen, heat, note],
             show_progress="hidden",
@@ -92,7 +92,7 @@ def _picture(label: str, name: str) -> "gradio.Image":
     return gradio.Image(label=label, show_label=False, height=_SIDE, elem_id=name, interactive=False, buttons=[])
 
 
-def _looking(network: trained.Trained) -> Callable[[Any], tuple[Any, Any, Any, str]]:
+def _responder(network: trained.Trained) -> Callable[[Any], tuple[Any, Any, Any, str]]:
     """Returns the function from what is drawn to probabilities, the network's input, a heat map and its caption."""
     import numpy as np
 
@@ -100,9 +100,9 @@ def _looking(network: trained.Trained) -> Callable[[Any], tuple[Any, Any, Any, s
     from kerasdl.images.decoding import pixels
 
     method, attribute = _attribution(network)
-    network(np.zeros((1, *network.image_shape), np.uint8))  # compiled before somebody waits for it
+    network(np.zeros((1, *network.image_shape), np.uint8))  # compiled before a user waits for it
 
-    def look(drawn: Any) -> tuple[Any, Any, Any, str]:
+    def respond(drawn: Any) -> tuple[Any, Any, Any, str]:
         picture = drawn["composite"] if isinstance(drawn, dict) else drawn
         if picture is None:
             return {}, None, None, ""
@@ -117,7 +117,7 @@ def _looking(network: trained.Trained) -> Callable[[Any], tuple[Any, Any, Any, s
         caption = _caption(method, network.class_names[best], bool(map_.any()))
         return named, _enlarged(image), _drawn_over(image, map_), caption
 
-    return look
+    return respond
 
 
 def _attribution(network: trained.Trained) -> "tuple[str, Callable[[np.ndarray, int], np.ndarray]]":
@@ -136,7 +136,7 @@ def _attribution(network: trained.Trained) -> "tuple[str, Callable[[np.ndarray, 
 
 
 def _caption(method: str, name: str, is_seen: bool) -> str:
-    """Returns what the heat map says, in words; `is_seen` is whether there is anything on it."""
+    """Returns the heat map's caption; `is_seen` is whether there is anything on it."""
     if is_seen:
         return f"{method}: the brighter, the more it counts for **{name}**."
     return (

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 SPLITS = ("test", "validation", "train")
 KEYS = (
     *RUN_KEYS,
-    Key("split", "what is measured: test, validation, train, or several with commas", ("test",), choices(*SPLITS)),
-    Key("output", "a directory that gets the tables and pictures, too"),
+    Key("split", "the splits to measure, with commas between: test, validation, train", ("test",), choices(*SPLITS)),
+    Key("output", "a directory to write the tables and pictures to as well"),
     OVERWRITE,
 )
 _SPLIT_KEYS = {"test": "data.test_split", "validation": "data.validation", "train": "data.train_split"}
@@ -38,7 +38,7 @@ _MEANS = {"precision": "precision", "recall": "recall", "F1": "f1"}
 
 
 def run(values: Values) -> None:
-    """Evaluates each split, and shows and keeps what is found."""
+    """Evaluates each split, shows the results and keeps them."""
     output = fresh_directory(values["output"], values["overwrite"]) if values["output"] else None
 
     from kerasdl import trained
@@ -63,7 +63,7 @@ def run(values: Values) -> None:
                 if output:
                     _write(files, output / folder)
                 _keep(network, evaluation, files, folder)
-            finally:  # what was measured is shown even if it can't be kept
+            finally:  # results are shown even if they can't be kept
                 _show(split, evaluation, differences)
             if values["log"]:
                 row("kept", f"{', '.join(files)} in the run's artifacts, folder evaluate/{folder}")
@@ -96,7 +96,7 @@ def _is_own_data(network: "Trained", overrides: Sequence[str]) -> bool:
 
 @contextmanager
 def _progress(split: "Split") -> Iterator[Callable[[int], None]]:
-    """Shows a bar on a terminal; gives what moves it by a number of examples."""
+    """Shows a progress bar on a terminal; gives the function that advances it by a number of examples."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn()
@@ -106,7 +106,7 @@ def _progress(split: "Split") -> Iterator[Callable[[int], None]]:
 
 
 def _differences(evaluation: "Evaluation", recorded: Mapping[str, float]) -> dict[str, float]:
-    """Returns how far each metric lies from what the run measured on its test split at its end, where it did."""
+    """Returns the difference of each metric from the one that the run measured on its test split at its end."""
     return {
         name: value - recorded[f"test_{name}"]
         for name, value in evaluation.results.items()
@@ -115,7 +115,7 @@ def _differences(evaluation: "Evaluation", recorded: Mapping[str, float]) -> dic
 
 
 def _show(split: "Split", evaluation: "Evaluation", differences: Mapping[str, float]) -> None:
-    """Prints what was found."""
+    """Prints the results of a split."""
     from rich.console import Console
     from rich.padding import Padding
 
@@ -128,7 +128,7 @@ def _show(split: "Split", evaluation: "Evaluation", differences: Mapping[str, fl
     accuracy = f"accuracy {hits}/{split.size} ({_per_cent(metrics['accuracy'])})"
     row(split.name, ", ".join((f"loss {metrics['loss']:.4f}", accuracy, *further)))
     if differences:
-        row("", _told(differences))
+        row("", _compared(differences))
     tops = (k for k in TOP if k <= len(evaluation.class_names))
     row("top k", ", ".join(f"{k}: {_per_cent(metrics[f'top_{k}_accuracy'])}" for k in tops))
     means = (f"{name} {_per_cent(metrics[key])}" for name, key in _MEANS.items())
@@ -144,22 +144,22 @@ def _show(split: "Split", evaluation: "Evaluation", differences: Mapping[str, fl
     if mistakes.found:
         first = mistakes.found[0]
         predicted, true = (evaluation.class_names[label] for label in (first.predicted, first.label))
-        sure = f"{_per_cent(first.confidence)} sure of {predicted} where it is {true} (example {first.index})"
-        row("mistakes", f"{mistakes.total:,}; the most confident: {sure}")
+        example = f"{predicted} for {true}, with {_per_cent(first.confidence)} (example {first.index})"
+        row("mistakes", f"{mistakes.total:,}; the most confident: {example}")
     else:
-        row("mistakes", "none, so there is no sheet of them")
+        row("mistakes", "none, so there is no mistakes.png")
     if len(evaluation.scores) <= _MOST_CLASSES_IN_TABLE:
         table = Padding(classes.table(evaluation.scores, metrics), (0, 0, 0, 11), expand=False)
         Console(highlight=False).print("", table, "", sep="\n")
 
 
-def _told(differences: Mapping[str, float]) -> str:
-    """Returns one clause on how the metrics compare with those of training's end."""
+def _compared(differences: Mapping[str, float]) -> str:
+    """Returns in words how the metrics compare with those at the end of training."""
     changed = {name: difference for name, difference in differences.items() if difference}
     if not changed:
         return f"{', '.join(differences)}: equal to the bit to those at the end of training"
-    told = ", ".join(f"{name} by {difference:+.3g}" for name, difference in changed.items())
-    return f"differs from the end of training, {told} (another processor, number of threads or version?)"
+    listed = ", ".join(f"{name} by {difference:+.3g}" for name, difference in changed.items())
+    return f"differs from the end of training, {listed} (another processor, number of threads or version?)"
 
 
 def _summary(
@@ -170,7 +170,7 @@ def _summary(
     differences: Mapping[str, float],
     overrides: Sequence[str],
 ) -> str:
-    """Returns as JSON what was measured on what."""
+    """Returns the results, and what they were measured on, as JSON."""
     info = data.info
     summary = {
         "run": network.id,

@@ -34,12 +34,12 @@ TOP = (1, 3, 5)
 
 @dataclass(frozen=True)
 class Examples:
-    """What the network says of each example of a split, in the order in which they stand in the TFDS split.
+    """The network's answer to each example of a split, in the order of the TFDS split.
 
     Probabilities are the float64 softmax of the network's float32 logits.
 
     Attributes:
-        indices: int64 [n], where the example stands in the TFDS split.
+        indices: int64 [n], the index of the example in the TFDS split.
         labels: int64 [n], its true class.
         predicted: int64 [n], the class of the highest logit.
         confidences: float64 [n], the probability of that class, in [0, 1].
@@ -64,11 +64,11 @@ class Examples:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network makes of a split.
+    """The results of a network on a split.
 
     Attributes:
-        results: the task's own metrics, `loss` among them: those that training logs at its end.
-        examples: what it says of each example.
+        results: the task's own metrics, `loss` among them, as training logs them at its end.
+        examples: its answer to each example.
         mistakes: its most confident mistakes.
         class_names: one name a class.
     """
@@ -96,7 +96,7 @@ class Evaluation:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """All numbers by name; where the run's own task measures the same thing, its value counts."""
+        """All metrics by name; where the run's own task measures the same quantity, its value is taken."""
         examples, size = self.examples, len(self.examples.labels)
         return {
             "loss": self.results["loss"],
@@ -156,7 +156,7 @@ def evaluate(
         split: the examples.
         class_names: one name a class.
         jit: compile the step with XLA, as in training.
-        advance: is told how many more examples are done.
+        advance: called with the number of examples of each batch that is done.
 
     Raises:
         UserError: the network gives a logit that isn't finite.
@@ -165,7 +165,7 @@ def evaluate(
     sums: Sums = {}
     for step, (so_far, batch) in enumerate(EvaluationLoop(task, split, jit).batches()):
         sums, part = so_far, _examples(batch, split.indices(0, step), split.name)
-        mistakes.look(batch.images, part.indices, part.labels, part.predicted, part.confidences)
+        mistakes.add(batch.images, part.indices, part.labels, part.predicted, part.confidences)
         parts.append(part)
         advance(len(part.labels))
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in Examples.__annotations__}

@@ -18,20 +18,20 @@ _COLUMNS = 6
 # In inches: an image's width, what is between two, the two lines above each, the title.
 _SIDE, _GAP, _LABELS, _TITLE = 1.28, 0.1, 0.34, 0.4
 _TALLEST = 1.5  # times the width; what is taller gets narrower
-_LONGEST_NAME = 12  # characters that fit over an image, beside the probability
+_LONGEST_NAME = 12  # characters that fit above an image, next to the probability
 _WRONG_COLOR, _TRUE_COLOR = "#b2341f", "0.3"
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """An example that is taken for another class.
+    """A misclassified example.
 
     Attributes:
         image: uint8 [height, width, channels], 1, 3 or 4 channels.
-        index: where it stands in its split.
+        index: of the example in its split.
         label: the true class.
-        predicted: what it was taken for.
-        confidence: the probability of that, in [0, 1].
+        predicted: the predicted class.
+        confidence: its probability, in [0, 1].
     """
 
     image: np.ndarray
@@ -42,7 +42,7 @@ class Mistake:
 
 
 class MostConfidentMistakes:
-    """The most confident mistakes of the batches that were shown.
+    """The most confident mistakes of the batches that were added.
 
     Args:
         count: how many are kept, >= 1.
@@ -57,7 +57,7 @@ class MostConfidentMistakes:
         self.found: list[Mistake] = []
         self.total = 0
 
-    def look(
+    def add(
         self,
         images: np.ndarray,
         indices: np.ndarray,
@@ -65,20 +65,20 @@ class MostConfidentMistakes:
         predicted: np.ndarray,
         confidences: np.ndarray,
     ) -> None:
-        """Takes in a batch: images uint8 [b, height, width, channels], and for each its index, classes, confidence."""
+        """Adds a batch: images uint8 [b, height, width, channels], and for each its index, classes, confidence."""
         wrong = np.flatnonzero(labels != predicted)
         self.total += len(wrong)
-        surest = wrong[np.lexsort((indices[wrong], -confidences[wrong]))][: self._count]
+        most_confident = wrong[np.lexsort((indices[wrong], -confidences[wrong]))][: self._count]
         new = [
             # A copy: a part of the batch would hold all of it.
             Mistake(images[i].copy(), int(indices[i]), int(labels[i]), int(predicted[i]), float(confidences[i]))
-            for i in surest
+            for i in most_confident
         ]
         self.found = sorted([*self.found, *new], key=lambda each: (-each.confidence, each.index))[: self._count]
 
 
 def contact_sheet(mistakes: Sequence[Mistake], total: int, class_names: Sequence[str]) -> Figure:
-    """Draws mistakes in rows of six: above each the class it was taken for, that class's probability, the true class.
+    """Draws mistakes in rows of six: above each the predicted class, its probability, and the true class.
 
     Args:
         mistakes: in the order to be shown, at least one.

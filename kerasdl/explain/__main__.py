@@ -1,4 +1,4 @@
-"""`python -m kerasdl.explain run=last input=digit.png`: why a network takes a picture for what it takes it for.
+"""`python -m kerasdl.explain run=last input=digit.png`: shows why a network classifies a picture as it does.
 
 Heat maps over pictures (Grad-CAM, integrated gradients, saliency, occlusion), and what the convolutions have learned
 and see. What is drawn is decided by `kerasdl.explain.maps`; here pictures are chosen and figures kept.
@@ -60,7 +60,7 @@ KEYS = (
         "first test image of each class)"),
     Key("method", f"some of {', '.join(METHODS)} (default: gradcam,integrated_gradients)", parse=choices(*METHODS)),
     Key("layer", "what gradcam, filters and feature_maps look at (default: gradcam at the last convolution or the "
-        "activation behind it, the others at all convolutions)"),
+        "activation after it, the others at all convolutions)"),
     Key("target", "the class to explain (default: the one predicted for each picture)"),
     Key("baseline", "what integrated_gradients and occlusion compare with: black, white or mean, a picture's own mean",
         "black", choice("black", "white", "mean")),
@@ -70,7 +70,7 @@ KEYS = (
     Key("stride", "from one square to the next, likewise", 0.05, size),
     Key("limit", "at most so many pictures, the first ones", 16, integer(1)),
     Key("invert", "turn dark on light, as on paper, into light on dark, as in MNIST", False, boolean),
-    Key("background", "what lies behind transparent pictures: white or black", "white", choice("white", "black")),
+    Key("background", "the background of transparent pictures: white or black", "white", choice("white", "black")),
     Key("output", "a directory to write to, too"),
     OVERWRITE,
 )  # fmt: skip
@@ -84,7 +84,7 @@ def run(values: Values) -> int:
     if values["input"]:
         from kerasdl import images
 
-        images.named(values["input"])  # what isn't there is told before TensorFlow is imported
+        images.named(values["input"])  # missing files are reported before TensorFlow is imported
 
     from kerasdl import trained
 
@@ -103,8 +103,8 @@ def run(values: Values) -> int:
             count = _keep(network, maps.figures(network, chosen, found), output, values["log"])
             if found.integrated is not None:
                 network.results.metrics({"explain/integrated_gradients_gap": float(found.integrated.gaps.max())})
-        finally:  # what was found is shown even if it can't be kept
-            _tell(found)
+        finally:  # results are shown even if they can't be kept
+            _show(found)
         if values["log"]:
             row("kept", f"{maps.counted(count)} in the run's artifacts, folder explain")
         if output:
@@ -132,7 +132,7 @@ def _check_window(network: "Trained", values: Values) -> None:
 
 
 def _named(network: "Trained", values: Values) -> "tuple[Pictures, int]":
-    """Returns the first pictures that `input` names, and how many were broken; those are complained of."""
+    """Returns the first pictures that `input` names, and how many were broken; those are reported."""
     import numpy as np
 
     from kerasdl import images
@@ -204,11 +204,11 @@ def _file_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _tell(found: "Explanation") -> None:
-    """Prints a line a picture, and whether integrated gradients add up."""
-    from kerasdl.explain.maps import told
+def _show(found: "Explanation") -> None:
+    """Prints a line for each picture, and a warning if integrated gradients don't add up."""
+    from kerasdl.explain.maps import described
 
-    for line in told(found):
+    for line in described(found):
         say(line)
     if found.note:
         empty = [row.name for row in found.rows if any(heat.is_empty and heat.note == found.note for heat in row.heats)]
@@ -264,7 +264,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 main = command(
     "explain",
-    "Show why a trained network takes pictures for what it takes them for.",
+    "Shows why a trained network classifies pictures as it does, and what its layers see.",
     "python -m kerasdl.explain run=last input=digit.png method=gradcam,integrated_gradients,feature_maps",
     KEYS,
     run,

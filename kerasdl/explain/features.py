@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from kerasdl.channels import opaque
 from kerasdl.figures.panels import LINE, canvas, enlargement, fitted, mosaic, panel, show_image, write
 
-# More can't be told apart; what is left out is said in the picture.
+# More can't be distinguished; the picture states how many are left out.
 MOST_FILTERS, MOST_MAPS = 64, 64
 MOST_ROWS, MOST_COLUMNS = 16, 16
 _KERNEL_CELL, _MAP_CELL, _INPUT_CELL, _GAP, _MARGIN, _LEAST_WIDTH = 56, 84, 176, 4, 8, 316

@@ -105,7 +105,7 @@ def explain(
     settings = settings or Settings()
     probabilities = network(pictures.pixels)
     classes = probabilities.argmax(axis=1) if target is None else np.full(len(probabilities), target)
-    columns, integrated, instead = [], None, ""
+    columns, integrated, advice = [], None, ""
     for method in plan.maps:
         stopwatch = Stopwatch()
         if method == "integrated_gradients":
@@ -115,20 +115,20 @@ def explain(
             maps = _maps(network, method, plan, pictures, classes, settings)
             notes = [""] * len(classes)
         if method == "gradcam" and not maps.any(axis=(1, 2)).all():
-            instead = _instead(network, plan)
-            notes = ["" if map_.any() else instead for map_ in maps]
+            advice = _alternatives(network, plan)
+            notes = ["" if map_.any() else advice for map_ in maps]
         title = TITLES[method].format(layer=plan.gradcam)
         note(f"{title}, {counted(len(classes))}, {duration(stopwatch.seconds())}")
-        said = EMPTY.get(method, "zero everywhere")
+        if_empty = EMPTY.get(method, "zero everywhere")
         columns.append(
-            [Heat(title, map_, method in SIGNED, line, said) for map_, line in zip(maps, notes, strict=True)]
+            [Heat(title, map_, method in SIGNED, line, if_empty) for map_, line in zip(maps, notes, strict=True)]
         )
     rows = []
     for number, name in enumerate(pictures.names):
-        lines, wrong = _known(network, pictures, number, probabilities[number], target)
+        lines, wrong = _facts(network, pictures, number, probabilities[number], target)
         heats = tuple(column[number] for column in columns)
         rows.append(Explained(name, pictures.pixels[number], lines, wrong, heats))
-    return Explanation(tuple(rows), integrated, instead)
+    return Explanation(tuple(rows), integrated, advice)
 
 
 def figures(network: Trained, plan: Plan, explanation: Explanation) -> Iterator[tuple[str, Figure]]:
@@ -172,7 +172,7 @@ def _maps(
     return attribute(pictures.pixels, classes, baselines)
 
 
-def _instead(network: Trained, plan: Plan) -> str:
+def _alternatives(network: Trained, plan: Plan) -> str:
     """Returns in words what an empty Grad-CAM map means, and where to look instead."""
     places = [TITLES[method] for method in ("integrated_gradients", "occlusion")]
     first = attribution.find_layers(network.model).convolutions[:1]
@@ -190,7 +190,7 @@ def _integrated(network: Trained, pictures: Pictures, classes: np.ndarray, setti
     return attribute(pictures.pixels, classes, baselines)
 
 
-def _known(
+def _facts(
     network: Trained, pictures: Pictures, number: int, probabilities: np.ndarray, target: int | None
 ) -> tuple[tuple[str, ...], bool]:
     """Returns what is known of a picture, in lines, and whether it is known to be misclassified."""
@@ -205,12 +205,12 @@ def _known(
     return tuple(lines), wrong
 
 
-def told(explanation: Explanation) -> Sequence[str]:
-    """Returns a line for each picture: what the network takes it for, and whether its integrated gradients add up."""
-    known = [", ".join(row.lines) for row in explanation.rows]
-    widths = max(len(row.name) for row in explanation.rows), max(map(len, known))
-    sums = [""] * len(known) if explanation.integrated is None else explanation.integrated.described()
+def described(explanation: Explanation) -> Sequence[str]:
+    """Returns a line for each picture: its predicted class, and whether its integrated gradients add up."""
+    facts = [", ".join(row.lines) for row in explanation.rows]
+    widths = max(len(row.name) for row in explanation.rows), max(map(len, facts))
+    sums = [""] * len(facts) if explanation.integrated is None else explanation.integrated.described()
     return [
-        f"{row.name:<{widths[0]}}  {line:<{widths[1]}}  {said}".rstrip()
-        for row, line, said in zip(explanation.rows, known, sums, strict=True)
+        f"{row.name:<{widths[0]}}  {line:<{widths[1]}}  {total}".rstrip()
+        for row, line, total in zip(explanation.rows, facts, sums, strict=True)
     ]

@@ -1,7 +1,7 @@
-"""Attributions as pictures: an image, and on it, in colours, what spoke for a class and what against it.
+"""Attributions as pictures: an image with colours for what counts for a class and what counts against it.
 
-A heat map says where, the image below says what: so the image is drawn in grey, and the map lies on it, the more opaque
-the stronger it is. Each map has a scale of its own; its numbers are in logits and are not comparable between methods.
+The image is drawn in grey, and the heat map lies on it, the more opaque the stronger it is. Each map has a scale of its
+own; its numbers are in logits and are not comparable between methods.
 """
 
 import textwrap
@@ -34,8 +34,8 @@ class Heat:
     Attributes:
         title: the method: `Grad-CAM at conv2`.
         values: float (h, w), as large as the image.
-        signed: whether values below 0 speak against the class; else they are all >= 0.
-        note: what the numbers say, for the larger picture.
+        signed: whether values below 0 count against the class; else they are all >= 0.
+        note: a line on the numbers, for the larger picture.
         if_empty: what is written on the image if the map is zero everywhere, in a few words.
     """
 
@@ -147,7 +147,7 @@ def sheet(rows: Sequence[Explained], note: str = "") -> Figure:
 
 
 def show_heat(axes: Axes, image: np.ndarray, heat: Heat) -> ScalarMappable:
-    """Draws `heat` on the grey image, or what it says if it is empty, and returns its colours' scale.
+    """Draws `heat` on the grey image, or its `if_empty` text, and returns its colours' scale.
 
     Args:
         axes: of the image's proportions.

@@ -1,4 +1,4 @@
-"""What to show of a network, from what was asked for and what the network has; refused before anything is computed."""
+"""Decides what can be shown of a network; what can't is refused before anything is computed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""`python -m kerasdl.export run=...`: the network as files that run elsewhere, each proved to be the same network.
+"""`python -m kerasdl.export run=...`: files of the network that run elsewhere, each checked to be the same network.
 
 Every file takes raw uint8 images and gives class probabilities. It is loaded again in its own runtime and compared
-with Keras on real images; one that fails isn't kept. How a format is made, measured and described is left to
-`kerasdl.export`.
+with Keras on real images; one that fails isn't kept. Files are made and compared by
+`kerasdl.export.making`.
 """
 
 import sys
@@ -31,7 +31,7 @@ KEYS = (
     Key("format", f"some of {','.join(_NAMES)} (default: all whose packages are installed)", parse=choices(*_NAMES)),
     Key("output", "a directory (default: exports/<first 8 digits of the run id>)"),
     OVERWRITE,
-    Key("examples", "images on which each file is compared with Keras", 1000, integer(1)),
+    Key("examples", "number of images on which each file is compared with Keras", 1000, integer(1)),
     Key("split", "where they are from: test, validation or train", "test", choice(*_SPLITS)),
 )
 
@@ -52,10 +52,8 @@ def run(values: Values) -> int:
         with tf.device("/CPU:0"), float32_policy():
             source = _source(network, data)
             check = _check(source, data, values["split"], values["examples"])
-            _tell("run", f"{network.id}, {network.model.name} trained on {data.info.name}")
-            _tell(
-                "check", f"{len(check.labels):,} images of {check.split}, {100 * check.accuracy:.2f} % right in Keras"
-            )
+            _row("run", f"{network.id}, {network.model.name} trained on {data.info.name}")
+            _row("check", f"{len(check.labels):,} images of {check.split}, {100 * check.accuracy:.2f} % right in Keras")
             return _export(network, values, data, source, check, formats, directory)
 
 
@@ -76,12 +74,12 @@ def _formats(asked: Sequence[str] | None) -> list[Format]:
         lacking = f"needs {', '.join(missing)}: pip install 'kerasdl[{format.name}]'"
         if asked:
             raise UserError(f"format={format.name} {lacking}")
-        _tell(format.name, f"left out, it {lacking}")
+        _row(format.name, f"skipped: {lacking}")
     return found
 
 
 def _directory(output: str, overwrite: bool) -> Path:
-    """Returns the directory of the export; raises UserError if it is taken, or has what isn't of an export."""
+    """Returns the directory of the export; raises UserError if it has files, or files that no export makes."""
     from kerasdl.export import card, samples
     from kerasdl.export.folder import check_replaceable
 
@@ -118,7 +116,7 @@ def _export(
     formats: Sequence[Format],
     directory: Path,
 ) -> int:
-    """Makes the formats, tells what came of them and keeps it; returns the exit code."""
+    """Makes the formats, shows the results and keeps them; returns the exit code."""
     from kerasdl.export import card, table
     from kerasdl.export.folder import whole_directory
 
@@ -128,15 +126,15 @@ def _export(
         if all(outcome.problem for outcome in outcomes):
             network.results.text(rows, f"export/{_TABLE}")
             _show(outcomes)
-            raise UserError("no file is like Keras, so none is kept.")
+            raise UserError("no file gives the results of Keras, so none is kept.")
         (folder / _TABLE).write_text(rows, encoding="utf-8")
         card.write(folder, card.Export(network, values["checkpoint"], data, source, check, outcomes))
     try:
         network.results.file(directory, "export")
         network.results.metrics(table.metrics(outcomes))
-    finally:  # the directory is there, whatever MLflow says
+    finally:  # the directory is there even if MLflow fails
         _show(outcomes)
-        _tell("written", f"{shorten(directory)}, with a model card: {card.NAME}")
+        _row("written", f"{shorten(directory)}, with a model card: {card.NAME}")
     return 1 if any(outcome.problem for outcome in outcomes) else 0
 
 
@@ -148,7 +146,7 @@ def _make(format: Format, source: "Source", folder: Path, check: "Check") -> "Ou
     if outcome.problem:
         complain(f"{format.name} is not kept: {outcome.problem}")
     else:
-        _tell(format.name, f"{format.path} made and compared in {watch.seconds():.1f} s")
+        _row(format.name, f"{format.path} made and compared in {watch.seconds():.1f} s")
     return outcome
 
 
@@ -167,13 +165,13 @@ def _show(outcomes: "Sequence[Outcome]") -> None:
         say(table.text(outcomes))
 
 
-def _tell(name: str, text: str) -> None:
+def _row(name: str, text: str) -> None:
     say(f"{name:<12} {text}")
 
 
 main = command(
     "export",
-    "Write a trained network as files for other runtimes, each proved to be the same network.",
+    "Writes a trained network as files for other runtimes, each checked to be the same network.",
     "python -m kerasdl.export run=last format=keras,litert_int8",
     KEYS,
     run,

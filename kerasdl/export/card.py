@@ -1,7 +1,7 @@
-"""The model card: `README.md` beside the files, for whoever gets them without knowing kerasdl.
+"""The model card: the `README.md` of an export, for people who get the files without knowing kerasdl.
 
-What stands in it follows Mitchell et al. 2019, "Model Cards for Model Reporting"; its wording is in `card.md.jinja`.
-Every code sample in it runs as it stands in the folder.
+Its contents follow Mitchell et al. 2019, "Model Cards for Model Reporting"; its wording is in `card.md.jinja`.
+Every code sample in it runs as it is in the folder.
 """
 
 import hashlib
@@ -109,7 +109,7 @@ def _network(export: Export) -> dict[str, Any]:
 
 
 def _trained_in(export: Export) -> str:
-    """Returns what is to be said of a network that was trained in another precision than it is exported in, or ""."""
+    """Returns a note on a network that was trained in another precision than it is exported in, else ""."""
     model, check = export.network.model, export.check
     trained_in = precision(model)
     if trained_in == precision(export.source.model):

@@ -21,8 +21,8 @@ def check_replaceable(path: Path, known: Collection[str]) -> None:
     strange = sorted(entry.name for entry in path.iterdir() if entry.name not in known) if path.is_dir() else []
     if strange:
         raise UserError(
-            f"output: '{path}' has '{strange[0]}', which isn't of an export, and overwrite=true replaces a directory "
-            "whole. Name another directory, or move it away."
+            f"output: '{path}' has '{strange[0]}', which no export makes, and overwrite=true replaces the whole "
+            "directory. Name another directory, or move it away."
         )
 
 
@@ -37,7 +37,7 @@ def whole_directory(path: Path, overwrite: bool) -> Iterator[Path]:
     Raises:
         UserError: it can't be written there.
     """
-    with _told(path):
+    with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         workshop = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
     try:
@@ -47,7 +47,7 @@ def whole_directory(path: Path, overwrite: bool) -> Iterator[Path]:
         for file in (*new.rglob("*"), new):
             if os.name == "posix" or file.is_file():
                 sync(file)
-        with _told(path):
+        with _write_errors(path):
             _put_in_place(new, path, workshop / "old" if overwrite else None)
     finally:
         shutil.rmtree(workshop)
@@ -69,7 +69,7 @@ def _put_in_place(new: Path, path: Path, old: Path | None) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

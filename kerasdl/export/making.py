@@ -34,8 +34,8 @@ class Outcome:
 def make(format: Format, source: Source, folder: Path, check: Check) -> Outcome:
     """Writes a file of `format` into `folder` and compares it with Keras; a file that fails is removed.
 
-    Whatever a converter or a runtime fails with is told as this format's problem, with its traceback on standard
-    error: the other formats don't depend on it.
+    A failure of a converter or a runtime becomes this format's `problem`, with its traceback on standard error: the
+    other formats don't depend on it.
     """
     path, tolerance = folder / format.path, TOLERANCES[format.name]
     measured = None

@@ -1,4 +1,4 @@
-"""The example image beside the files, and the lines that read it: where every code sample of the card begins."""
+"""The example image of an export, and the lines that read it, with which every code sample of the card begins."""
 
 import json
 import textwrap

@@ -14,7 +14,7 @@ from rich.table import Table
 from kerasdl.export.making import Outcome
 from kerasdl.export.verification import BATCH_SIZE, Check
 
-# Short, so that the table fits 80 columns; `LEGEND` stands below it.
+# Short, so that the table fits 80 columns; `LEGEND` is below it.
 HEADER = ("format", "size", "difference", "same labels", "accuracy", "ms at 1", f"ms at {BATCH_SIZE}")
 LEGEND = (
     f"difference: the largest of any probability from Keras's; ms: median per image in batches of 1 and {BATCH_SIZE}"

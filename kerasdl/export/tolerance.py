@@ -2,7 +2,7 @@
 
 Limits are on three things over the images of the check: the largest difference of any probability, the share of images
 that get another label, and how much accuracy is lost. They don't depend on the network, so they leave room for deep
-ones; what was measured stands in the model card.
+ones; the model card has what was measured.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`python -m kerasdl.predict run=last input=digits/`: what a trained network takes pictures for.
+"""`python -m kerasdl.predict run=last input=digits/`: classifies pictures with a trained network.
 
 Pictures come from `kerasdl.images`, predictions from `kerasdl.trained.predicting`; here they
 flow from one to the other, as text (`kerasdl.predict.formats`) to the terminal or a file, and to the run in MLflow.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Writer = Callable[[Sequence["Prediction"]], None]
 
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
-# Beyond so many, what is wrong with a picture is told in the output only.
+# Further broken pictures are reported in the output only.
 _MOST_COMPLAINTS = 20
 
 KEYS = (
@@ -34,13 +34,13 @@ KEYS = (
     Key("input", "files, folders, patterns ('**/*.png', quoted), .npy files, or - for standard input: a picture, or "
         'a list of names; commas between, a name that has some in ""', REQUIRED),
     Key("output", "a file to write, .csv or .jsonl (default: standard output)"),
-    Key("format", "table, csv or jsonl (default: as output's suffix says; table on a terminal; else csv)",
+    Key("format", "table, csv or jsonl (default: by output's suffix; table on a terminal; else csv)",
         parse=choice("table", "csv", "jsonl")),
     Key("top", "how many classes a row names", 3, integer(1)),
     Key("probabilities", "add the probability of every class", False, boolean),
     Key("invert", "turn dark on light, as on paper, into light on dark, as in MNIST", False, boolean),
-    Key("background", "what lies behind transparent pictures: white or black", "white", choice("white", "black")),
-    Key("batch_size", "pictures that go through the network at once", 64, integer(1)),
+    Key("background", "the background of transparent pictures: white or black", "white", choice("white", "black")),
+    Key("batch_size", "pictures in a batch", 64, integer(1)),
     OVERWRITE,
 )  # fmt: skip
 
@@ -50,11 +50,11 @@ def run(values: Values) -> int:
     from kerasdl import images, trained
     from kerasdl.trained import predicting
 
-    kind = _format(values)  # mistakes are told before TensorFlow is imported
+    kind = _format(values)  # mistakes are reported before TensorFlow is imported
     output = fresh_file(values["output"], values["overwrite"]) if values["output"] else None
     inputs = images.named(values["input"])
     with contextlib.ExitStack() as stack:
-        with contextlib.redirect_stdout(sys.stderr):  # whatever there is to say: standard output is for rows
+        with contextlib.redirect_stdout(sys.stderr):  # messages: standard output is for rows
             network = stack.enter_context(trained.opened(values))
         function = predicting.compiled(network.model, network.image_shape)
         items = images.read(
@@ -188,7 +188,7 @@ def _note(line: str) -> None:
 
 main = command(
     "predict",
-    "Tell what a trained network takes pictures for.",
+    "Classifies pictures with a trained network.",
     "python -m kerasdl.predict run=last input='digits/**/*.png' invert=true output=digits.csv",
     KEYS,
     run,

@@ -78,7 +78,7 @@ def _report(values: Mapping[str, str], source: str, pair: tuple[int, int] | None
 
 
 def _read(reader: "Reader", source: str, name: str) -> "tuple[Sequence[Run], Mapping[str, bool], list[str]]":
-    """Returns the runs, the metrics that they are a sweep for (and whether more is better), and what is to be said."""
+    """Returns the runs, the metrics that they are a sweep for (and whether more is better), and notes."""
     if source == "experiment":
         return reader.experiment(name), {}, []
     if source == "runs":
@@ -202,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kerasdl-report",
         description=(
-            "Writes a run's page (run=), or shows what runs say together: a row for each configuration, with its mean "
+            "Writes a run's page (run=), or shows a table of many runs: a row for each configuration, with its mean "
             "over seeds."
         ),
         epilog="Examples: python -m kerasdl.report run=last\n"

@@ -37,9 +37,9 @@ class Report:
     """What is shown.
 
     Attributes:
-        subject: what was reported on, e.g. "sweep lr".
+        subject: the runs reported on, e.g. "sweep lr".
         table: at least one row.
-        notes: what a reader must know, a sentence each.
+        notes: further sentences for the reader.
         comparison: of two rows, or None.
     """
 
@@ -179,10 +179,10 @@ def _cells(table: Table) -> list[list[str]]:
 
 def _lines_below(report: Report) -> list[str]:
     lines = [*report.notes, *report.table.left_out]
-    return lines + _told(report.comparison, report.table) if report.comparison else lines
+    return lines + _comparison_lines(report.comparison, report.table) if report.comparison else lines
 
 
-def _told(comparison: Comparison, table: Table) -> list[str]:
+def _comparison_lines(comparison: Comparison, table: Table) -> list[str]:
     """Returns a comparison in words."""
     one, other, difference = comparison.one.number, comparison.other.number, comparison.difference
     scale, n = _Scale.of(table), difference.n
@@ -198,7 +198,8 @@ def _told(comparison: Comparison, table: Table) -> list[str]:
     seeds = "the one seed" if n == 1 else f"the {n} seeds"
     lines = [f"Row {one} against row {other} over {seeds} that both have: {', '.join(parts)}."]
     if n < FEW_SEEDS:
-        lines.append(f"Warning: {n} {'seed says' if n == 1 else 'seeds say'} little. Run at least {FEW_SEEDS} of each.")
+        few = f"{n} {'seed is' if n == 1 else 'seeds are'} too few to conclude from"
+        lines.append(f"Warning: {few}. Run at least {FEW_SEEDS} of each.")
     return lines
 
 

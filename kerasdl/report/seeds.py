@@ -1,4 +1,4 @@
-"""What runs say together: grouped by configuration over seeds, with how sure each mean is, and pairs of them compared.
+"""Results of runs, grouped by configuration over seeds: means with intervals, and pairs of configurations compared.
 
 The best of many configurations with one seed each is mostly luck. The mean over seeds and its interval show how much of
 a difference is; over the same seeds two configurations can be compared in pairs, which takes out what the seed does to
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from kerasdl.tracking.reading import Run
 
 CONFIDENCE = 0.95
-FEW_SEEDS = 5  # below it an interval and a p value say little
+FEW_SEEDS = 5  # with fewer, an interval and a p value mean little
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A sample and what it says of its mean.
+    """A sample, its mean, and the uncertainty of that.
 
     Attributes:
         n: its size, >= 1.
@@ -64,7 +64,7 @@ class Row:
         values: the metric by seed.
         summary: of `values`.
         best: the best of `values`.
-        seconds: mean training time of a run; None if no run says.
+        seconds: mean training time of a run; None if no run has it.
     """
 
     number: int
@@ -84,7 +84,7 @@ class Table:
         maximize: whether more of it is better.
         keys: full keys in which the rows differ.
         rows: one for each configuration; none if no finished run has the metric.
-        left_out: what isn't counted, a sentence each.
+        left_out: sentences on the runs that aren't counted.
     """
 
     metric: str
@@ -109,9 +109,9 @@ def tabulate(runs: Iterable["Run"], metric: str, maximize: bool, seconds: Callab
     having = [run for run in runs if run.state == "FINISHED" and metric in run.metrics]
     groups: defaultdict[frozenset[tuple[str, str]], dict[str, Run]] = defaultdict(dict)
     for run in sorted(having, key=lambda run: (run.ended, run.id)):
-        # A run of another program has no seed; it stands for itself.
+        # A run of another program has no seed: its id takes the place of one.
         groups[_configuration(run.params)][run.params.get("seed", run.id)] = run
-    keys = _telling([dict(group) for group in groups])
+    keys = _distinguishing([dict(group) for group in groups])
     rows = [
         _row({key: value for key, value in group if key in keys}, counted, metric, maximize, seconds)
         for group, counted in groups.items()
@@ -194,19 +194,19 @@ def _has(tree: Any, path: Sequence[str]) -> bool:
     return True
 
 
-def _telling(configurations: Sequence[Mapping[str, str]]) -> list[str]:
-    """Returns the keys, sorted, that tell configurations apart.
+def _distinguishing(configurations: Sequence[Mapping[str, str]]) -> list[str]:
+    """Returns the keys, sorted, that distinguish configurations.
 
-    A key that some don't have (the momentum of an optimizer) and the others agree on tells nothing new, unless nothing
-    else does.
+    A key that some don't have (the momentum of an optimizer) and the others agree on adds nothing, unless no other key
+    distinguishes them.
     """
     values: defaultdict[str, set[str]] = defaultdict(set)
     for configuration in configurations:
         for key, value in configuration.items():
             values[key].add(value)
     keys = sorted(key for key in values if len(values[key]) > 1)
-    told = {tuple(configuration.get(key) for key in keys) for configuration in configurations}
-    if len(told) == len(configurations):
+    distinct = {tuple(configuration.get(key) for key in keys) for configuration in configurations}
+    if len(distinct) == len(configurations):
         return keys
     return sorted(
         key for key in values if any(configurations[0].get(key) != other.get(key) for other in configurations)

@@ -31,7 +31,7 @@ from kerasdl.seeds import derive
 
 if TYPE_CHECKING:
     from kerasdl.attacks import Attack
-    from kerasdl.robustness.measuring import Examples, Treated
+    from kerasdl.robustness.measuring import Examples, Outcome
     from kerasdl.robustness.pictures import Strip
     from kerasdl.robustness.progress import Progress
     from kerasdl.robustness.scores import AttackScore, CorruptionScore, Robustness
@@ -53,19 +53,19 @@ KEYS = (
     Key("epsilons.linf", "budgets in L-inf, black to white being 1", (0.05, 0.1, 0.2, 0.3), numbers(0, 1)),
     Key("epsilons.l2", "budgets in L2, on the same scale", (0.5, 1.0, 2.0, 3.0), numbers(0)),
     Key("steps", "steps of PGD", 20, integer(1)),
-    Key("restarts", "how often PGD begins anew, each time at another random point", 2, integer(1)),
+    Key("restarts", "how often PGD starts, each time at another random point", 2, integer(1)),
     Key("corruptions", "common (14, for any images), mnist (the 15 of MNIST-C), all (both), some by name, or none "
         "(default: all on grey images, common on colour)", parse=names),
     Key("severities", "of the corruptions", ("1", "2", "3", "4", "5"), choices("1", "2", "3", "4", "5")),
-    Key("seed", "of all that is random in attacks and corruptions", 0, integer(0)),
-    Key("output", "a directory to write the tables and pictures to, too"),
+    Key("seed", "of everything random in attacks and corruptions", 0, integer(0)),
+    Key("output", "a directory to write the tables and pictures to as well"),
     OVERWRITE,
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be tried.
+    """The attacks and corruptions to measure.
 
     Attributes:
         attacks: each with its name, by name, norm and budget.
@@ -80,13 +80,13 @@ class Plan:
     seed: int
 
     def work(self, examples: int) -> int:
-        """Returns how often an image is to go through the network, roughly."""
+        """Returns roughly how many images go through the network."""
         steps = sum(attack.steps * attack.restarts for _, attack in self.attacks)
         return examples * (steps + len(self.corruptions) * len(self.severities))
 
 
 def run(values: Values) -> None:
-    """Tries the network, shows what it withstood and keeps it."""
+    """Measures the network, shows the results and keeps them."""
     output = fresh_directory(values["output"], values["overwrite"]) if values["output"] else None
     attacks, corruptions = _attacks(values["attacks"]), _corruptions(values["corruptions"])
     if not attacks and corruptions == ():
@@ -101,7 +101,7 @@ def run(values: Values) -> None:
         from kerasdl.robustness.scores import Robustness
 
         with Progress(plan.work(len(examples.images))) as progress:
-            progress.tell("clean", examples.clean.score)
+            progress.show("clean", examples.clean.score)
             attacked = [_attacked(examples, name, attack, plan.seed, progress) for name, attack in plan.attacks]
             corrupted = [one for name in plan.corruptions for one in _corrupted(examples, name, plan, progress)]
         found = Robustness(
@@ -109,7 +109,7 @@ def run(values: Values) -> None:
         )
         try:
             kept = _keep(found, strips(examples, attacked, corrupted, network.class_names), network, output)
-        finally:  # what was measured is shown even if it can't be kept
+        finally:  # results are shown even if they can't be kept
             _show(found)
         if output:
             console.row("output", f"{shorten(output)}: {', '.join(kept)}")
@@ -165,7 +165,7 @@ def _plan(values: Values, kinds: Sequence[str], corruptions: tuple[str, ...] | N
 
 
 def _examples(network: "Trained", split: str, count: int | None) -> "tuple[Examples, str]":
-    """Returns the network with the examples, and what they are, for titles."""
+    """Returns the network with its examples, and a description of them for titles."""
     from kerasdl import trained
     from kerasdl.robustness.measuring import Examples
 
@@ -181,34 +181,34 @@ def _examples(network: "Trained", split: str, count: int | None) -> "tuple[Examp
 
 def _attacked(
     examples: "Examples", name: str, attack: "Attack", seed: int, progress: "Progress"
-) -> "tuple[AttackScore, Treated]":
+) -> "tuple[AttackScore, Outcome]":
     from kerasdl.robustness.scores import AttackScore
 
     # The same random starts, but for their length, at every budget: curves over budgets are of one experiment.
     own_seed = derive(seed, "robustness", name, attack.norm)
     cost = attack.steps * attack.restarts
     progress.begin(f"{name} {attack.norm} {attack.epsilon:g}")
-    treated = examples.attacked(attack, own_seed, lambda images: progress.advance(images * cost))
-    score = AttackScore(name, attack.norm, attack.epsilon, attack.steps, attack.restarts, treated.score)
-    progress.tell(score.label, score.score)
-    return score, treated
+    outcome = examples.attacked(attack, own_seed, lambda images: progress.advance(images * cost))
+    score = AttackScore(name, attack.norm, attack.epsilon, attack.steps, attack.restarts, outcome.score)
+    progress.show(score.label, score.score)
+    return score, outcome
 
 
 def _corrupted(
     examples: "Examples", name: str, plan: Plan, progress: "Progress"
-) -> "list[tuple[CorruptionScore, Treated]]":
+) -> "list[tuple[CorruptionScore, Outcome]]":
     from kerasdl.robustness.corruptions import CORRUPTIONS
     from kerasdl.robustness.scores import CorruptionScore
 
     progress.begin(name)
     found = []
     for severity in plan.severities:
-        treated = examples.corrupted(name, severity, plan.seed)
+        outcome = examples.corrupted(name, severity, plan.seed)
         corruption = CORRUPTIONS[name]
         amount = corruption.amounts[severity - 1]
-        found.append((CorruptionScore(name, severity, amount, corruption.unit, treated.score), treated))
+        found.append((CorruptionScore(name, severity, amount, corruption.unit, outcome.score), outcome))
         progress.advance(len(examples.images))
-    progress.tell(name.replace("_", " "), *(score.score for score, _ in found))
+    progress.show(name.replace("_", " "), *(score.score for score, _ in found))
     return found
 
 
@@ -257,7 +257,7 @@ def _keep(found: "Robustness", shown: "Sequence[Strip]", network: "Trained", out
 
 main = command(
     "robustness",
-    "Tell how often a network is right on images that are attacked (FGSM, PGD) or corrupted.",
+    "Measures the accuracy of a trained network on images that are attacked (FGSM, PGD) or corrupted.",
     "python -m kerasdl.robustness run=last attacks=pgd norms=linf corruptions=none",
     KEYS,
     run,

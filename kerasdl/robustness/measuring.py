@@ -25,8 +25,8 @@ SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Treated:
-    """What a network made of examples after one treatment.
+class Outcome:
+    """A network's predictions for examples that are clean, attacked or corrupted.
 
     Attributes:
         correct: bool (n,).
@@ -45,7 +45,7 @@ class Treated:
 
 @dataclass(frozen=True)
 class Examples:
-    """A network and the examples that it is tried on.
+    """A network and the examples that it is measured on.
 
     Attributes:
         logits: from float32 images (b, h, w, c) in 0..255 to logits (`kerasdl.models.pixels`).
@@ -63,16 +63,16 @@ class Examples:
         return np.sort(np.unique(self.labels, return_index=True)[1])[:SHOWN]
 
     @cached_property
-    def clean(self) -> Treated:
+    def clean(self) -> Outcome:
         """The examples as they are."""
-        return self._treated(self._classes(self.images), self.images[self.shown])
+        return self._outcome(self._classes(self.images), self.images[self.shown])
 
-    def corrupted(self, name: str, severity: int, seed: int) -> Treated:
+    def corrupted(self, name: str, severity: int, seed: int) -> Outcome:
         """The examples under a corruption; see `kerasdl.robustness.corruptions.corrupt` for the arguments."""
         images = corrupt(self.images, name, severity, seed)
-        return self._treated(self._classes(images), images[self.shown])
+        return self._outcome(self._classes(images), images[self.shown])
 
-    def attacked(self, attack: Attack, seed: int, advance: Callable[[int], None] = lambda count: None) -> Treated:
+    def attacked(self, attack: Attack, seed: int, advance: Callable[[int], None] = lambda count: None) -> Outcome:
         """The examples under an attack, whose images are not rounded to whole pixel values.
 
         An example counts as correct if it is so with and without the attack: the image itself lies in the ball, too.
@@ -95,11 +95,11 @@ class Examples:
             inside = self.shown[(self.shown >= part.start) & (self.shown < part.stop)]
             drawn.append(changed.numpy()[inside - part.start])
             advance(len(classes[-1]))
-        return self._treated(np.concatenate(classes), np.concatenate(drawn), self.clean.correct)
+        return self._outcome(np.concatenate(classes), np.concatenate(drawn), self.clean.correct)
 
-    def _treated(self, classes: np.ndarray, drawn: np.ndarray, also: np.ndarray | bool = True) -> Treated:
+    def _outcome(self, classes: np.ndarray, drawn: np.ndarray, also: np.ndarray | bool = True) -> Outcome:
         correct = (classes == self.labels) & also
-        return Treated(correct, np.rint(drawn).astype(np.uint8), classes[self.shown])
+        return Outcome(correct, np.rint(drawn).astype(np.uint8), classes[self.shown])
 
     def _classes(self, images: np.ndarray) -> np.ndarray:
         return np.concatenate([self._classify(tf.cast(images[part], tf.float32)).numpy() for part in self._parts()])

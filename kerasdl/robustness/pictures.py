@@ -1,4 +1,4 @@
-"""What a network withstood, as pictures: curves over the budget, a map of the corruptions, and the images themselves.
+"""Robustness as pictures: curves over the budget, a map of the corruptions, and the images themselves.
 
 Drawn with matplotlib's objects (`Figure`), not with pyplot: no global state, no display, any thread.
 """
@@ -17,7 +17,7 @@ from kerasdl.robustness.scores import LABELS, AttackScore, CorruptionScore, Robu
 from kerasdl.robustness.tables import described, widest
 
 if TYPE_CHECKING:
-    from kerasdl.robustness.measuring import Examples, Treated
+    from kerasdl.robustness.measuring import Examples, Outcome
 
 ATTACK_COLORS = {"fgsm": "#3b6ea8", "pgd": "#d1702f"}
 BUDGETS = {"linf": "largest change of a pixel", "l2": "Euclidean length of the change"}
@@ -27,11 +27,11 @@ _SIDE, _GAP = 64, 6  # of an image in the sheet of examples, and between two, in
 
 @dataclass(frozen=True)
 class Strip:
-    """The same few images, treated in one way: a row of the sheet.
+    """The same few images, attacked or corrupted in one way: a row of the sheet.
 
     Attributes:
         title: the treatment: `clean`, `PGD L-inf 0.2`, `fog 3`.
-        accuracy: of all examples so treated, in [0, 1].
+        accuracy: of all examples of this row, in [0, 1].
         images: uint8 (k, h, w, 1 or 3).
         predicted: k class names.
         correct: bool (k,).
@@ -46,28 +46,28 @@ class Strip:
 
 def strips(
     examples: "Examples",
-    attacked: "Sequence[tuple[AttackScore, Treated]]",
-    corrupted: "Sequence[tuple[CorruptionScore, Treated]]",
+    attacked: "Sequence[tuple[AttackScore, Outcome]]",
+    corrupted: "Sequence[tuple[CorruptionScore, Outcome]]",
     class_names: Sequence[str],
 ) -> list[Strip]:
     """Returns what a sheet shows: the examples as they are, at each attack's middle budget, at a middle severity."""
     chosen = [("clean", examples.clean)]
     for kind in dict.fromkeys((score.attack, score.norm) for score, _ in attacked):
-        own = [(score.label, treated) for score, treated in attacked if (score.attack, score.norm) == kind]
+        own = [(score.label, outcome) for score, outcome in attacked if (score.attack, score.norm) == kind]
         chosen.append(own[len(own) // 2])
     for name in dict.fromkeys(score.corruption for score, _ in corrupted):
-        own = [(score.label, treated) for score, treated in corrupted if score.corruption == name]
+        own = [(score.label, outcome) for score, outcome in corrupted if score.corruption == name]
         chosen.append(own[len(own) // 2])
     truth = examples.labels[examples.shown]
     return [
         Strip(
             title,
-            treated.score.accuracy,
-            treated.images,
-            ["NaN" if index < 0 else class_names[index] for index in treated.predicted],
-            treated.predicted == truth,
+            outcome.score.accuracy,
+            outcome.images,
+            ["NaN" if index < 0 else class_names[index] for index in outcome.predicted],
+            outcome.predicted == truth,
         )
-        for title, treated in chosen
+        for title, outcome in chosen
     ]
 
 
@@ -141,7 +141,7 @@ def example_sheet(strips: Sequence[Strip], subject: str) -> Figure:
     """Draws a few images under every treatment, with the predicted class below each, bold and red where it is wrong.
 
     Args:
-        strips: at least one; all of the same images in the same order. More than twelve stand in two columns.
+        strips: at least one; all of the same images in the same order. More than twelve are drawn in two columns.
         subject: the title.
     """
     rows = [_side_by_side(strip.images) for strip in strips]

@@ -1,4 +1,4 @@
-"""How far the trials of a network have got: a bar on a terminal, a line for each result elsewhere."""
+"""Shows the progress of the measurement: a bar on a terminal, a line for each result elsewhere."""
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -9,7 +9,7 @@ from kerasdl.robustness.scores import Score
 
 
 class Progress:
-    """Shows how far the work has got.
+    """Shows how much of the work is done.
 
     Args:
         work: how much there is to do, in any unit.
@@ -37,14 +37,14 @@ class Progress:
         self._bar.stop()
 
     def begin(self, what: str) -> None:
-        """Something new is being tried."""
+        """Names what is being measured."""
         self._bar.update(self._task, description=what)
 
     def advance(self, work: int) -> None:
-        """So much more is done."""
+        """Adds finished work."""
         self._bar.advance(self._task, work)
 
-    def tell(self, what: str, *scores: Score) -> None:
+    def show(self, what: str, *scores: Score) -> None:
         """Prints accuracies in per cent, where there is no bar."""
         if self._lines:
             console.say(f"{what:<18}" + "".join(f" {100 * score.accuracy:5.1f}" for score in scores) + " %")

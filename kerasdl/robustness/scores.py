@@ -1,4 +1,4 @@
-"""What a network withstood, as numbers: accuracy under attacks and under corruptions, with intervals.
+"""Robustness in numbers: accuracy under attacks and under corruptions, with intervals.
 
 Plain records that tables, CSV files, pictures and MLflow's metrics are made of. Running the network is left to
 `kerasdl.robustness.measuring`.
@@ -50,7 +50,7 @@ class AttackScore:
         norm: `linf` or `l2`.
         epsilon: the budget, on the scale where black is 0 and white 1.
         steps: gradient steps of each restart.
-        restarts: how often the attack began anew; an example has to withstand all.
+        restarts: how often the attack started; an example counts as correct if it is so after each.
         score: an example counts as correct if it is so with and without the attack: the image itself lies in the ball.
     """
 

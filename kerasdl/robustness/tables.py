@@ -1,4 +1,4 @@
-"""What a network withstood, as tables on a terminal or in a text file; pictures are in `robustness_pictures`."""
+"""Robustness as tables on a terminal or in a text file; pictures are drawn by `pictures`."""
 
 import io
 from collections.abc import Sequence

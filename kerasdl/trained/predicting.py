@@ -18,7 +18,7 @@ Network = Callable[[np.ndarray], np.ndarray]  # uint8 [b, h, w, c] -> float32 [b
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says about a picture, or why it says nothing.
+    """A network's prediction for a picture, or why there is none.
 
     Attributes:
         name: the picture's: a path, `digits.npy[12]`, `inputs[3]`, `-`.

@@ -15,10 +15,10 @@ def test_the_table_gives_medians_and_ratios_to_the_first_program():
     assert rows[3] == "| ours | 13,500 (9,000 to 18,000) | 1.50 | 3.5 | 0.50 | 525 MB | 0.50 | 97.00 % |"
 
 
-def test_the_cost_of_checkpoints_is_told():
+def test_the_cost_of_checkpoints_is_reported():
     fresh = [Sample(1.0, 5.0, 1, 0.9, stalled=0.001, writing=0.004)]
     lines = checkpoint_lines(fresh, [Sample(1.0, 5.5, 1, 0.9)])
-    assert "stood still for 0.10 % of its time" in lines
+    assert "waited for 0.10 % of its time" in lines
     assert "wrote for 0.40 %" in lines
     assert lines.endswith("first step after 5.5 s, 1.10 of a new run's.")
 

@@ -62,7 +62,7 @@ def test_looking_at_single_examples_changes_no_bit_of_the_sums(composed, prepare
     assert len(batch.labels) == examples.test.size % 100  # the last batch is partial
 
 
-def test_each_example_is_told_as_the_handed_over_model_sees_it(prepared, evaluation):
+def test_each_example_is_reported_as_the_handed_over_model_sees_it(prepared, evaluation):
     task, examples = prepared
     split, found = examples.test, evaluation.examples
     handle = split.epoch(0)
@@ -95,7 +95,7 @@ def test_the_tasks_own_numbers_count(evaluation):
     assert less == pytest.approx(metrics, abs=1e-12)
 
 
-def test_a_shuffled_split_is_told_in_the_order_of_its_source(prepared):
+def test_a_shuffled_split_is_reported_in_the_order_of_its_source(prepared):
     task, examples = prepared
     found = kerasdl.evaluate.measuring.evaluate(task, examples.train, examples.info.class_names).examples
     assert not np.array_equal(examples.train.indices(0, 0), np.sort(examples.train.indices(0, 0)))
@@ -182,12 +182,13 @@ def test_the_test_split_gives_the_numbers_of_trainings_end(evaluate, kept, tmp_p
     assert [row["index"] for row in predictions] == [str(i) for i in range(360)]
     assert np.mean([row["label"] == row["class"] for row in predictions]) == run.metrics["test_accuracy"]
     wrong = max((row for row in predictions if row["label"] != row["class"]), key=lambda row: float(row["probability"]))
-    assert f"sure of {wrong['class']} where it is {wrong['label']} (example {wrong['index']})" in out
+    assert f"the most confident: {wrong['class']} for {wrong['label']}, with " in out
+    assert f" % (example {wrong['index']})" in out
     assert files["mistakes.png"].read_bytes().startswith(b"\x89PNG")
     assert sum(int(row["support"]) for row in csv.DictReader(files["classes.csv"].open())) == 360
 
 
-def test_a_difference_is_told_wherever_the_data_is_kept(evaluate, monkeypatch):
+def test_a_difference_is_reported_wherever_the_data_is_kept(evaluate, monkeypatch):
     from kerasdl.trained import Trained
 
     recorded = Trained.metrics.fget
@@ -229,12 +230,12 @@ def test_a_network_without_mistakes_has_no_sheet(evaluate, monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["split=tst"], 2, "split must be of test, validation, train. Received: 'tst'."),
+        (["split=tst"], 2, "split must be some of test, validation, train. Received: 'tst'."),
         (["split=validation", "data.validation=0"], 1, "split must be one that digits has with these settings: test, "),
         (["data.image_size=[9,9]"], 1, "data: the network takes images of 8x8x1. Received: digits with 9x9x1."),
     ],
 )
-def test_a_mistake_is_told_in_one_line(evaluate, arguments, code, message):
+def test_a_mistake_is_reported_in_one_line(evaluate, arguments, code, message):
     found, error = evaluate.failing("log=false", *arguments)
     assert (found, error.count("\n")) == (code, 1)
     assert message in error

@@ -22,7 +22,7 @@ def batches(size, batch, shape=(8, 8, 1), seed=0):
 def test_the_most_confident_mistakes_are_kept_however_the_split_is_cut(batch):
     search = MostConfidentMistakes(count=10)
     for columns in reversed(batches(200, batch)):
-        search.look(*columns)
+        search.add(*columns)
     _, indices, labels, predicted, confidences = batches(200, 200)[0]
     wrong = [i for i in indices if labels[i] != predicted[i]]
     expected = sorted(wrong, key=lambda i: (-confidences[i], i))[:10]
@@ -36,7 +36,7 @@ def test_the_most_confident_mistakes_are_kept_however_the_split_is_cut(batch):
 def test_a_kept_image_does_not_hold_its_batch():
     search = MostConfidentMistakes()
     for columns in batches(200, 50):
-        search.look(*columns)
+        search.add(*columns)
     assert len(search.found) == 36
     assert all(each.image.base is None for each in search.found)
 
@@ -44,7 +44,7 @@ def test_a_kept_image_does_not_hold_its_batch():
 def test_right_predictions_are_no_mistakes():
     search = MostConfidentMistakes()
     images, indices, labels, _, confidences = batches(20, 20)[0]
-    search.look(images, indices, labels, labels, confidences)
+    search.add(images, indices, labels, labels, confidences)
     assert (search.found, search.total) == ([], 0)
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet(search.found, search.total, "abcd")
@@ -54,7 +54,7 @@ def test_right_predictions_are_no_mistakes():
 def test_a_sheet_shows_each_mistake_with_both_classes(shape):
     search = MostConfidentMistakes(count=8)
     for columns in batches(40, 40, shape):
-        search.look(*columns)
+        search.add(*columns)
     names = ["cat", "dog", "costs $5 or $6", "a name that is much too long"]
     figure = contact_sheet(search.found, search.total, names)
     shown = [axes for axes in figure.axes if axes.images]

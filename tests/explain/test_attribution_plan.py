@@ -67,7 +67,7 @@ def test_plans(lenet, dense):
     assert plan(dense, None, None).maps == ("integrated_gradients",)
 
 
-def test_a_network_without_feature_maps_is_told_what_works(dense):
+def test_a_network_without_feature_maps_is_reported_what_works(dense):
     with pytest.raises(UserError) as caught:
         plan(dense, ["gradcam", "saliency", "filters"], None)
     assert str(caught.value) == (

@@ -72,7 +72,7 @@ def test_without_input_the_first_test_image_of_each_class_is_explained_and_kept(
     assert found.run.metrics["explain/integrated_gradients_gap"] == pytest.approx(max(gaps) / 100, abs=1e-4)
 
 
-def test_pictures_of_any_kind_are_explained_broken_ones_told_and_nothing_is_kept(
+def test_pictures_of_any_kind_are_explained_broken_ones_reported_and_nothing_is_kept(
     explain, network, pictures, trained_run, tmp_path, capsys
 ):
     before = kept(trained_run).artifacts.list()
@@ -152,7 +152,7 @@ def test_maps_that_do_not_add_up_are_warned_of(explain, tmp_path, capsys, monkey
         (["steps=0"], "steps must be an integer >= 1", 2),
     ],
 )
-def test_mistakes_are_told_in_a_line(explain, capsys, arguments, message, code):
+def test_mistakes_are_reported_in_a_line(explain, capsys, arguments, message, code):
     assert explain(*arguments) == code
     said = capsys.readouterr().err.strip().splitlines()
     assert said[-1].startswith("Error: ")

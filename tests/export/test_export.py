@@ -142,7 +142,7 @@ def test_the_card_says_where_the_network_is_from(exported, network, data):
     assert all(f"| {name} |" in card for name in NAMES)
 
 
-def test_an_export_that_is_there_is_refused_and_replaced_only_if_told(exporting, tmp_path, capsys):
+def test_an_export_that_is_there_is_refused_and_replaced_only_if_asked(exporting, tmp_path, capsys):
     (tmp_path / "model.onnx").write_text("an older export")
     with pytest.raises(SystemExit) as exit:
         exporting(tmp_path, "format=keras")
@@ -194,7 +194,7 @@ def test_an_interrupt_or_only_failures_leave_nothing(exporting, tmp_path, monkey
     with pytest.raises(SystemExit) as exit:
         exporting(tmp_path / "e", "format=keras", "log=false")
     assert exit.value.code == 1
-    assert "Error: no file is like Keras, so none is kept." in capsys.readouterr().err
+    assert "Error: no file gives the results of Keras, so none is kept." in capsys.readouterr().err
     assert names(tmp_path) == []
 
 
@@ -205,7 +205,7 @@ def test_without_its_packages_onnx_is_left_out_or_refused_naming_the_extra(expor
     assert exit.value.code == 1
     assert capsys.readouterr().err == "Error: format=onnx needs tf2onnx: pip install 'kerasdl[onnx]'\n"
     assert [format.name for format in export._formats(None)] == NAMES[:-1]
-    assert "onnx         left out, it needs tf2onnx: pip install 'kerasdl[onnx]'" in capsys.readouterr().out
+    assert "onnx         skipped: needs tf2onnx: pip install 'kerasdl[onnx]'" in capsys.readouterr().out
 
 
 def test_without_a_test_split_files_are_compared_on_another_and_it_is_said(network, data, capsys):

@@ -37,7 +37,7 @@ def test_a_failure_or_an_interrupt_leaves_what_was_there(tmp_path, error):
     assert names(tmp_path) == ["export/inner/a"]
 
 
-def test_what_was_there_is_replaced_whole_if_told(tmp_path):
+def test_what_was_there_is_replaced_whole_if_asked(tmp_path):
     write(tmp_path / "export", "a")
     write(tmp_path / "export", "b", overwrite=True)
     assert names(tmp_path) == ["export/inner/b"]

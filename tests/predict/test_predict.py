@@ -150,7 +150,7 @@ def test_the_suffix_decides_and_nothing_is_overwritten_unless_told(predict, fold
         ([], 2, "input="),
     ],
 )
-def test_mistakes_are_told_in_a_line_before_the_network_is_loaded(predict, folder, monkeypatch, arguments, code, told):
+def test_mistakes_are_reported_before_the_network_is_loaded(predict, folder, monkeypatch, arguments, code, told):
     from kerasdl import trained
 
     monkeypatch.setattr(trained, "opened", lambda values: pytest.fail("the run was opened"))

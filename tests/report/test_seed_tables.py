@@ -107,13 +107,13 @@ def test_csv_has_every_digit():
     assert [second[name] for name in ("n", "mean", "std", "ci95_low", "ci95_high")] == ["1", "0.961", "", "", ""]
 
 
-def test_a_comparison_is_told_in_words_and_few_seeds_are_warned_of():
+def test_a_comparison_is_reported_in_words_and_few_seeds_are_warned_of():
     *_, told, warning = text(make_report(HIGH, LOW, pair=(2, 1))).splitlines()
     assert told == (
         "Row 2 against row 1 over the 3 seeds that both have: mean difference -1.90 ± 0.26 points, 95 % interval "
         "[-2.56, -1.24], p = 0.0064 (paired t-test), row 2 better for 0 of 3."
     )
-    assert warning == "Warning: 3 seeds say little. Run at least 5 of each."
+    assert warning == "Warning: 3 seeds are too few to conclude from. Run at least 5 of each."
     five = [0.90, 0.91, 0.92, 0.93, 0.94], [0.89, 0.91, 0.90, 0.90, 0.90]
     lines = text(make_report(*five, pair=(1, 2))).splitlines()
     assert "row 1 better for 4 of 5, equal for 1." in lines[-1]
@@ -121,7 +121,7 @@ def test_a_comparison_is_told_in_words_and_few_seeds_are_warned_of():
     assert told.endswith(
         "over the one seed that both have: mean difference +10.00 ± - points, row 1 better for 1 of 1."
     )
-    assert warning.startswith("Warning: 1 seed says little.")
+    assert warning.startswith("Warning: 1 seed is too few to conclude from.")
 
 
 def test_a_narrow_terminal_loses_nothing():

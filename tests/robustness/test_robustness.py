@@ -92,11 +92,11 @@ def test_grey_images_get_all_corruptions_by_default_the_seed_decides_and_log_fal
         ("attacks=pgd,none", "Error: attacks must be none, or names. Received: 'pgd,none'. Take one or the other."),
         ("epsilons.linf=2", "Error: epsilons.linf must be a number in [0, 1]. Received: '2'."),
         ("epsilons=0.1", "Error: epsilons: there is no such key. Did you mean 'epsilons.l2'?"),
-        ("severities=0", "Error: severities must be of 1, 2, 3, 4, 5. Received: '0'."),
+        ("severities=0", "Error: severities must be some of 1, 2, 3, 4, 5. Received: '0'."),
         ("examples=0", "Error: examples must be an integer >= 1. Received: '0'."),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_in_one_line(argument, message, stress, capsys):
+def test_mistakes_are_reported_in_one_line(argument, message, stress, capsys):
     with pytest.raises(SystemExit) as stopped:
         stress(argument)
     assert stopped.value.code == 2

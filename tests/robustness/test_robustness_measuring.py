@@ -45,11 +45,11 @@ def test_a_network_that_gives_nan_withstands_nothing(brightness_model, examples)
 @pytest.mark.parametrize("attack", [Attack.fgsm("linf", 15 / 255), Attack("linf", 15 / 255, steps=10, restarts=2)])
 def test_an_attack_changes_the_answers_that_its_budget_reaches(examples, attack):
     done = []
-    treated = examples.attacked(attack, 0, done.append)
+    outcome = examples.attacked(attack, 0, done.append)
     # 90 comes to 105, which is class 1; 60 and 120 stay on their sides of 100.
-    np.testing.assert_array_equal(treated.correct, np.tile([True, False, True], 90))
-    np.testing.assert_allclose(treated.images[:, 0, 0, 0], [75, 105])
-    np.testing.assert_array_equal(treated.predicted, [0, 1])
+    np.testing.assert_array_equal(outcome.correct, np.tile([True, False, True], 90))
+    np.testing.assert_allclose(outcome.images[:, 0, 0, 0], [75, 105])
+    np.testing.assert_array_equal(outcome.predicted, [0, 1])
     assert done == [100, 100, 70]
 
 
@@ -60,10 +60,10 @@ def test_what_is_wrong_without_an_attack_stays_wrong():
     model = keras.Model(pixels, keras.ops.concatenate([distance, 0.0 * distance + 20.0], axis=-1))
     examples = Examples(model, np.full((1, 4, 4, 1), 90, np.uint8), np.array([0]))
     assert examples.clean.score.correct == 0
-    treated = examples.attacked(Attack.fgsm("linf", 40 / 255), 0)
-    np.testing.assert_allclose(treated.images, 130)
-    assert treated.predicted == [0]  # as its label says
-    assert treated.score.correct == 0
+    outcome = examples.attacked(Attack.fgsm("linf", 40 / 255), 0)
+    np.testing.assert_allclose(outcome.images, 130)
+    assert outcome.predicted == [0]  # as its label says
+    assert outcome.score.correct == 0
 
 
 def test_the_seed_decides_where_an_attack_begins(brightness_model):
@@ -81,7 +81,7 @@ def test_the_seed_decides_where_an_attack_begins(brightness_model):
 
 def test_a_corruption_is_classified_as_it_comes_out(examples):
     # Brightness 1 adds 0.1 of the range, 25.5: 90 becomes 115.5, which is class 1.
-    treated = examples.corrupted("brightness", 1, seed=0)
-    np.testing.assert_array_equal(treated.correct, np.tile([True, False, True], 90))
-    assert treated.score.accuracy == pytest.approx(2 / 3)
-    np.testing.assert_allclose(treated.images[:, 0, 0, 0], [85.5, 145.5], atol=0.51)
+    outcome = examples.corrupted("brightness", 1, seed=0)
+    np.testing.assert_array_equal(outcome.correct, np.tile([True, False, True], 90))
+    assert outcome.score.accuracy == pytest.approx(2 / 3)
+    np.testing.assert_allclose(outcome.images[:, 0, 0, 0], [85.5, 145.5], atol=0.51)

@@ -1,4 +1,4 @@
-"""Which pixels speak for a class: maps over an image, from the network's gradients or from hiding parts of it.
+"""Which pixels count for a class: maps over an image, from the network's gradients or from hiding parts of it.
 
 Each method is a function of a model from float pixels to logits (`kerasdl.models.pixels.on_pixels`) that returns the
 attribution itself, compiled once and then applied to as many images as wanted:
@@ -6,8 +6,8 @@ attribution itself, compiled once and then applied to as many images as wanted:
     attribute = saliency(network.on_pixels())
     maps = attribute(images, classes)      # float32 (n, h, w)
 
-All of them explain a logit, not a probability: a softmax is flat where the network is sure. What is drawn from the
-maps is left to `kerasdl.explain.overlays`.
+All of them explain a logit, not a probability: a softmax is flat where the network is confident. Maps are drawn by
+`kerasdl.explain.overlays`.
 """
 
 from kerasdl.explain.attribution.batches import BASELINES, baseline_images

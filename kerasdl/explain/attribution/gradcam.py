@@ -1,4 +1,4 @@
-"""Grad-CAM: where in the image a layer's feature maps speak for a class."""
+"""Grad-CAM: where in the image a layer's feature maps count for a class."""
 
 import keras
 import numpy as np

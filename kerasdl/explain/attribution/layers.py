@@ -31,9 +31,9 @@ class Layers:
     Attributes:
         maps: (h, w, maps) of every layer that gives them, by name.
         convolutions: the names of those that are convolutions.
-        gradcam: where Grad-CAM looks unless it is told otherwise: the last convolution, or, if that has no activation
-            of its own, the last activation layer behind it, since what is cut off by it isn't passed on; in a network
-            without convolutions the last layer with feature maps behind one with weights; None if there is none.
+        gradcam: where Grad-CAM looks by default: the last convolution, or, if that has no activation
+            of its own, the last activation layer after it, since what it cuts off isn't passed on; in a network
+            without convolutions the last layer with feature maps after one with weights; None if there is none.
     """
 
     maps: dict[str, tuple[int, int, int]]
@@ -48,9 +48,9 @@ def find_layers(model: keras.Model) -> Layers:
     convolutions = [layer.name for layer in spatial if isinstance(layer, CONVOLUTIONS)]
     if convolutions:
         last = next(layer for layer in spatial if layer.name == convolutions[-1])
-        behind = [layer.name for layer in spatial[spatial.index(last) + 1 :] if isinstance(layer, ACTIVATIONS)]
+        after = [layer.name for layer in spatial[spatial.index(last) + 1 :] if isinstance(layer, ACTIVATIONS)]
         linear = last.activation is keras.activations.linear
-        chosen = behind[-1] if linear and behind else last.name
+        chosen = after[-1] if linear and after else last.name
     else:
         first = next((number for number, layer in enumerate(spatial) if layer.weights), len(spatial))
         chosen = spatial[-1].name if first < len(spatial) else None

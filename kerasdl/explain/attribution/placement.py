@@ -28,7 +28,7 @@ def enlarging(model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     """Returns what enlarges a layer's map to the image: `rows @ map @ columns.T`.
 
     Between the centres of cells the enlargement is linear; outside the outermost ones it is constant. Where the cells
-    lie isn't known behind layers that mix places, or branches that disagree: then the map is stretched over the image.
+    lie isn't known after layers that mix places, or branches that disagree: then the map is stretched over the image.
 
     Args:
         model: from images (b, h, w, c) to two outputs, the second a layer's feature maps (b, h', w', maps).
@@ -59,7 +59,7 @@ def _axes(model: keras.Model) -> Sequence[Axis] | None:
         kept.append(output)
         came = [known.get(id(x)) for x in inputs]
         if inputs and came[0] is not None and all(axes == came[0] for axes in came):
-            axes = _behind(layer, inputs[0].shape[1:3], getattr(output, "shape", ())[1:3], came[0])
+            axes = _after(layer, inputs[0].shape[1:3], getattr(output, "shape", ())[1:3], came[0])
             if axes is not None:
                 known[id(output)] = axes
         return output
@@ -70,7 +70,7 @@ def _axes(model: keras.Model) -> Sequence[Axis] | None:
     return known.get(id(copy.outputs[1]))
 
 
-def _behind(
+def _after(
     layer: keras.layers.Layer, sides: Sequence[int], cells: Sequence[int], axes: Sequence[Axis]
 ) -> Sequence[Axis] | None:
     """Returns the axes of a layer's output from those of its input, whose sides are given, as are the output's."""

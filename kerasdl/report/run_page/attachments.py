@@ -1,7 +1,7 @@
 """A run's files as parts of a page: pictures, tables and texts, in a section for each command that kept them.
 
-What is too much for a page is cut, and the page says where the whole is. A file that can't be read is named and the
-rest shown: it may be from anywhere, and a page with a gap is better than none.
+What is too long for a page is cut, and the page says where the rest is. A file that can't be read is named, and the
+others are shown: a page with a gap is better than none.
 """
 
 import base64
@@ -23,7 +23,7 @@ MAX_TEXT = 20_000  # characters
 MAX_PICTURE_BYTES = 64 * 2**20
 _TEXTS = (".txt", ".md", ".json", ".jsonl", ".yaml", ".yml", ".log", ".diff")
 _PICTURES = ("PNG", "JPEG", "GIF", "WEBP")
-# What each command's results are called, in the order of the page; folders of other names come behind.
+# Titles of each command's results, in the order of the page; other folders come after them.
 SECTIONS = {
     "error": "Error",
     "evaluate": "Evaluation",
@@ -47,7 +47,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: its path in the run, what it is in words, its data URI, its size in pixels."""
+    """A picture: its path in the run, a description, its data URI, its size in pixels."""
 
     path: str
     alt: str
@@ -84,9 +84,7 @@ class Section:
         name: the folder.
         title: for people.
         metrics: the numbers whose names begin with the folder, without it.
-        pictures: in the order of their paths, as the others.
-        tables: ditto.
-        texts: ditto.
+        pictures, tables, texts: in the order of their paths.
         others: paths of what a page can't show, and why if it should have.
     """
 

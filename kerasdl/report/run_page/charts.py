@@ -1,4 +1,4 @@
-"""The course of a run as small charts: SVG that scales, prints, and comes in a light and a dark form.
+"""A run's metrics over time as small charts: SVG that scales and prints, in a light and a dark form.
 
 Each chart is an image of its own, so that the page can lay them out for its width and show the form that the reader's
 system asks for. Drawn with matplotlib's objects (`Figure`), not with pyplot: no global state, no display.
@@ -40,7 +40,7 @@ DARK = Theme("#c3c9d4", "#363c47", "#7fb0e8", "#f0a06a")
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart in both forms, and what it shows in words."""
+    """A chart in both forms, with a description in words."""
 
     title: str
     alt: str
@@ -52,10 +52,10 @@ def epoch_charts(histories: Mapping[str, Points]) -> list[Chart]:
     """Draws a chart for each quantity of the epochs, the loss first, training and validation in one.
 
     Args:
-        histories: (step, value) of each metric; the metric "epoch" tells how many epochs a step is.
+        histories: (step, value) of each metric; the metric "epoch" has the epochs at each step.
 
     Returns:
-        Charts over epochs, or over steps if nothing tells the epochs; none if there are no such metrics.
+        Charts over epochs, or over steps if the epochs are unknown; none if there are no such metrics.
     """
     epochs = histories.get("epoch", ())
     steps_per_epoch = next((step / epoch for step, epoch in epochs if step and epoch), None)
@@ -68,7 +68,7 @@ def epoch_charts(histories: Mapping[str, Points]) -> list[Chart]:
         series = {"training": histories.get(name, ()), "validation": histories.get(VALIDATION_PREFIX + name, ())}
         scaled = {label: _finite(points, steps_per_epoch or 1) for label, points in series.items() if points}
         title = name.replace("_", " ")
-        charts.append(_chart(title, _told(title, scaled, unit), partial(_draw_series, series=scaled, unit=unit)))
+        charts.append(_chart(title, _described(title, scaled, unit), partial(_draw_series, series=scaled, unit=unit)))
     return charts
 
 
@@ -81,10 +81,10 @@ def step_charts(losses: Points, rates: Points) -> list[Chart]:
     """
     charts, losses, rates = [], _finite(losses), _finite(rates)
     if losses:
-        alt = _told("loss", {"training": losses}, "step")
+        alt = _described("loss", {"training": losses}, "step")
         charts.append(_chart("loss of each step", alt, partial(_draw_band, points=losses)))
     if rates:
-        alt = _told("learning rate", {"": rates}, "step")
+        alt = _described("learning rate", {"": rates}, "step")
         charts.append(_chart("learning rate", alt, partial(_draw_rates, points=rates)))
     return charts
 
@@ -94,7 +94,7 @@ def _finite(points: Points, steps_per_unit: float = 1) -> Points:
     return [(step / steps_per_unit, value if abs(value) < 1e300 else math.nan) for step, value in points]
 
 
-def _told(what: str, series: Mapping[str, Points], unit: str) -> str:
+def _described(what: str, series: Mapping[str, Points], unit: str) -> str:
     """Returns a chart in words: where its lines begin and end."""
     parts = [
         f"{label} from {points[0][1]:.4g} at {unit} {points[0][0]:g} to {points[-1][1]:.4g} at {unit} {points[-1][0]:g}"

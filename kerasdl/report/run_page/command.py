@@ -1,4 +1,4 @@
-"""What `python -m kerasdl.report run=...` does: finds the run, writes its page, and keeps the page with the run."""
+"""`python -m kerasdl.report run=...`: finds the run, writes its page, and keeps the page with the run."""
 
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from kerasdl.console import warn
 from kerasdl.errors import ConfigError, UserError
 from kerasdl.files import written_whole
 
-# A page has nothing of a checkpoint.
+# A page shows nothing of a checkpoint.
 KEYS = (
     *(key for key in RUN_KEYS if key.name != "checkpoint"),
     Key("output", "the HTML file (default: report-<first 8 of the run id>.html)"),

@@ -28,7 +28,7 @@ def progress(found: Found) -> str:
     return f"{run.state} after {epochs} of {run.params.get('trainer.epochs', '?')} epochs"
 
 
-def summary(found: Found, course: Chronicle) -> Rows:
+def summary(found: Found, history: Chronicle) -> Rows:
     """Returns (what, text): the lines below the page's heading."""
     run = found.run
     model = run.params.get("model._target_", "").removesuffix(".build").rpartition(".")[2]
@@ -36,13 +36,13 @@ def summary(found: Found, course: Chronicle) -> Rows:
     if parameters.isdigit():
         model += f", {int(parameters):,} parameters"
     rows = {
-        "Experiment": course.experiment,
+        "Experiment": history.experiment,
         "Sweep": run.tags.get("kerasdl.sweep", ""),
         "Data": run.tags.get("kerasdl.data", ""),
         "Model": model,
         "Test": _test(found),
-        "Began": _time(course.started),
-        "Took": duration((course.ended - course.started) / 1000) if course.ended else "",
+        "Began": _time(history.started),
+        "Took": duration((history.ended - history.started) / 1000) if history.ended else "",
         "Note": run.tags.get("mlflow.note.content", ""),
     }
     return [(name, text) for name, text in rows.items() if text]
@@ -55,27 +55,27 @@ def _test(found: Found) -> str:
     return ", ".join(f"{name[5:].replace('_', ' ')} {_number(name, metrics[name])}" for name in names)
 
 
-def numbers(found: Found, course: Chronicle) -> Rows:
+def numbers(found: Found, history: Chronicle) -> Rows:
     """Returns (what, number): the test's, the best of the validation's, time and speed."""
     run, rows = found.run, []
     for name in ("test_accuracy", "test_loss"):
         if name in run.metrics:
             rows.append((name.replace("_", " "), _number(name, run.metrics[name])))
     for name in ("val_accuracy", "val_loss"):
-        if points := [point for point in course.histories.get(name, ()) if not math.isnan(point[1])]:
+        if points := [point for point in history.histories.get(name, ()) if not math.isnan(point[1])]:
             best = (max if direction(name) == "maximize" else min)(points, key=lambda point: point[1])
-            at = _epoch(best[0], course)
+            at = _epoch(best[0], history)
             rows.append((f"best {name.replace('_', ' ')}{at}", _number(name, best[1])))
-    if seconds := course.histories.get("seconds"):
+    if seconds := history.histories.get("seconds"):
         rows.append(("training", duration(sum(value for _, value in seconds))))
-    if speeds := course.histories.get("images_per_second"):
+    if speeds := history.histories.get("images_per_second"):
         middle = sorted(value for _, value in speeds)[len(speeds) // 2]
         rows.append(("images per second", f"{middle:,.0f}"))
     return rows
 
 
-def _epoch(step: int, course: Chronicle) -> str:
-    epochs = dict(course.histories.get("epoch", ()))
+def _epoch(step: int, history: Chronicle) -> str:
+    epochs = dict(history.histories.get("epoch", ()))
     return f", epoch {epochs[step]:g}" if step in epochs else f", step {step}"
 
 
@@ -83,12 +83,12 @@ def _number(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if name.endswith(_SHARES) and 0 <= value <= 1 else f"{value:.4f}"
 
 
-def environment(found: Found, course: Chronicle, packages: str, has_diff: bool) -> Rows:
+def environment(found: Found, history: Chronicle, packages: str, has_diff: bool) -> Rows:
     """Returns (what, text): code, packages, machine and data.
 
     Args:
         found: the run.
-        course: of it.
+        history: of the run.
         packages: its `requirements.txt`.
         has_diff: whether its uncommitted changes are kept.
     """
@@ -98,7 +98,7 @@ def environment(found: Found, course: Chronicle, packages: str, has_diff: bool) 
     commit = tags.get("mlflow.source.git.commit", "")
     if commit and tags.get("git.dirty") == "true":
         commit += ", with uncommitted changes" + (" (below)" if has_diff else "")
-    data = "; ".join(f"{item.name} {item.version} ({item.digest})".replace("  ", " ") for item in course.datasets)
+    data = "; ".join(f"{item.name} {item.version} ({item.digest})".replace("  ", " ") for item in history.datasets)
     rows = {
         "Command": tags.get("command", ""),
         "Git commit": commit,

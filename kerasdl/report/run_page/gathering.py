@@ -1,6 +1,6 @@
-"""Everything that a run's page shows, read from MLflow once and put into words.
+"""Reads everything that a run's page shows from MLflow, once, into a `Page`.
 
-How it looks is the template's business, `page.html.j2`.
+Its layout is the template, `page.html.j2`.
 """
 
 import csv
@@ -33,21 +33,21 @@ class Page:
         state: `FINISHED`, `FAILED`, `KILLED`, `RUNNING` or `PRUNED`.
         progress: how far a run came that isn't finished.
         summary: (what, text) lines below the heading.
-        numbers: (what, number) that one looks for first.
+        numbers: the main numbers, as (what, number).
         epochs: charts of the epochs.
         steps: charts of the steps.
         curves: the run's own picture of its curves, if there are no charts.
         confusion: the confusion matrix of its test split.
-        sections: what commands have kept.
+        sections: results of commands.
         metrics: (name, value, step) of all metrics but the system's.
         system: (name, value) of the system's.
         settings: the configuration by group.
         config_yaml: the configuration as a file.
-        reproduction: how to repeat the run; None if nothing tells its configuration.
+        reproduction: how to repeat the run; None if its configuration is unknown.
         resume: the command that continues it, if it isn't finished.
         environment: (what, text).
         texts: folded: the uncommitted difference, the installed packages.
-        commands: (what for, command).
+        commands: (purpose, command).
         files: paths of all files of the run.
     """
 
@@ -74,12 +74,12 @@ class Page:
     files: Sequence[str]
 
 
-def gather(found: Found, course: Chronicle, folder: Path) -> Page:
+def gather(found: Found, history: Chronicle, folder: Path) -> Page:
     """Reads a run.
 
     Args:
         found: the run.
-        course: of it.
+        history: of the run.
         folder: for files that have to be fetched.
 
     Raises:
@@ -92,7 +92,7 @@ def gather(found: Found, course: Chronicle, folder: Path) -> Page:
     typed = tags.get("command", "")
     expected, sources = tags.get("kerasdl.config_hash", ""), recorded_sources(run.params)
     reproduction = reproduce(config, expected, typed, sources) if config else None
-    epochs = epoch_charts(course.histories)
+    epochs = epoch_charts(history.histories)
     own = {name: value for name, value in metrics.items() if not name.startswith("system/")}
     sections = attachments.sections(metrics)
     packages = attachments.text("requirements.txt") or ""
@@ -101,20 +101,20 @@ def gather(found: Found, course: Chronicle, folder: Path) -> Page:
         id=run.id,
         state=run.state,
         progress=progress(found),
-        summary=summary(found, course),
-        numbers=numbers(found, course),
+        summary=summary(found, history),
+        numbers=numbers(found, history),
         epochs=epochs,
-        steps=_step_charts(attachments.text("steps.csv"), course),
+        steps=_step_charts(attachments.text("steps.csv"), history),
         curves=None if epochs else attachments.picture("learning_curves.png", "Learning curves"),
         confusion=attachments.picture("confusion_matrix.png", "Confusion matrix of the test split"),
         sections=sections,
-        metrics=[(name, own[name], course.histories.get(name, [(0, 0.0)])[-1][0]) for name in sorted(own)],
+        metrics=[(name, own[name], history.histories.get(name, [(0, 0.0)])[-1][0]) for name in sorted(own)],
         system=sorted((name, value) for name, value in metrics.items() if name.startswith("system/")),
         settings=settings(config, reproduction.defaults) if config and reproduction else {},
         config_yaml=config_yaml,
         reproduction=reproduction,
         resume=resume_command(found),
-        environment=environment(found, course, packages, "git.diff" in attachments.paths),
+        environment=environment(found, history, packages, "git.diff" in attachments.paths),
         texts=[
             Text(title, text[:MAX_TEXT], max(0, len(text) - MAX_TEXT))
             for title, text in (("git.diff", attachments.text("git.diff")), ("requirements.txt", packages))
@@ -136,7 +136,7 @@ def _configuration(text: str) -> DictConfig | None:
     return config if whole and "seed" in config else None  # type: ignore[operator,return-value]
 
 
-def _step_charts(steps_csv: str | None, course: Chronicle) -> list[Chart]:
+def _step_charts(steps_csv: str | None, history: Chronicle) -> list[Chart]:
     """Returns charts of every step, from the run's own table, or of the intervals where a run failed without one."""
     if steps_csv:
         try:
@@ -144,5 +144,5 @@ def _step_charts(steps_csv: str | None, course: Chronicle) -> list[Chart]:
             losses = [(int(row["step"]), float(row["loss"])) for row in rows]
             return step_charts(losses, [(int(row["step"]), float(row["learning_rate"])) for row in rows])
         except (KeyError, TypeError, ValueError):
-            pass  # not a table of ours: what MLflow has tells nearly as much
-    return step_charts(course.histories.get("interval/loss", ()), course.histories.get("learning_rate", ()))
+            pass  # not a table of kerasdl: MLflow's metrics show nearly as much
+    return step_charts(history.histories.get("interval/loss", ()), history.histories.get("learning_rate", ()))

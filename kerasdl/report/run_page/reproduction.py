@@ -1,7 +1,7 @@
 """The command that repeats a run: what was typed, if that still gives the run's configuration, else one made from it.
 
-Whether a command gives the configuration is never guessed: it is composed, and its hash compared with the run's. Code
-of the user's own is compared, too, and what is missing or differs is said.
+Whether a command gives the configuration is never guessed: it is composed, and its hash compared with the run's. The
+user's own code is compared, too, and the result names what is missing or differs.
 """
 
 import shlex
@@ -26,7 +26,7 @@ _PROGRAMS = (
     ["kerasdl", "train"],
 )
 _CHOICES = ("model", "data", "task", "optimizer", "schedule", "trainer")
-# Where a run is kept and how it was found: nobody's choice of an experiment.
+# Where a run is kept and how it was found: no part of the experiment.
 _NOT_SHOWN = ("paths", "sweep", "resume", "tracking.uri")
 _ABSENT = object()
 _MOST_LISTED = 5
@@ -41,7 +41,7 @@ class Reproduction:
         as_typed: whether it is what was typed when the run began.
         defaults: for each key of the configuration (`optimizer.learning_rate`) that differs from what the chosen files
             say: their value, or "" where they have none.
-        note: what else the command needs, or how it differs from the run; or why there is no command. Sentences.
+        note: sentences on what else the command needs, how it differs from the run, or why there is none.
     """
 
     command: str | None

@@ -1,4 +1,4 @@
-"""Images as a camera, a transmission or a clumsy hand spoils them, each in five severities.
+"""Corrupted images, as from a poor camera, transmission or drawing, in five severities.
 
 Nineteen corruptions after Hendrycks and Dietterich (2019) and Mu and Gilmer (2019, MNIST-C), for any image size and
 for grey, RGB or RGBA. `catalog.py` has the table of severities and `corrupt`, which is all that a caller needs; the

@@ -1,4 +1,4 @@
-"""Blurs: out of focus, in motion, behind frosted glass. Lengths are shares of the image's shorter side."""
+"""Blurs: out of focus, in motion, through frosted glass. Lengths are shares of the image's shorter side."""
 
 import numpy as np
 from scipy.ndimage import correlate1d
@@ -16,7 +16,7 @@ def gaussian_blur(images: np.ndarray, deviation: float, rng: np.random.Generator
 def motion_blur(images: np.ndarray, length: float, rng: np.random.Generator) -> np.ndarray:
     """Averages each image over a straight movement of `length` sides at constant speed, in a random direction.
 
-    Between pixels the moving image is interpolated linearly. The image goes on outside as at its edge.
+    Between pixels the moving image is interpolated linearly. Outside, the image continues as at its edge.
     """
     height, width = images.shape[1:3]
     pixels = length * min(height, width)
@@ -50,7 +50,7 @@ def glass_blur(images: np.ndarray, reach: float, rng: np.random.Generator) -> np
 
 
 def smoothed(images: np.ndarray, sigma: float) -> np.ndarray:
-    """Returns images [n, h, w, ...], blurred by a Gaussian of `sigma` pixels; outside they go on as at their edge.
+    """Returns images [n, h, w, ...], blurred by a Gaussian of `sigma` pixels; outside they continue as at their edge.
 
     The kernel is the discrete analogue of the Gaussian (Lindeberg, "Scale-Space for Discrete Signals", 1990), whose
     variance is sigma**2 for any sigma. A Gaussian sampled at whole pixels blurs nothing where sigma is small,

@@ -27,8 +27,8 @@ from kerasdl.robustness.corruptions.weather import fog, spatter
 from kerasdl.seeds import derive
 
 SEVERITIES = (1, 2, 3, 4, 5)
-# Images corrupted at once, with a generator of their own: bounds the memory, and stands for what an image's random
-# numbers depend on. Another number gives other noise.
+# Images corrupted at once, with a generator of their own: bounds the memory, and is part of what an image's random
+# numbers depend on: another number gives other noise.
 _BLOCK = 64
 
 
@@ -97,8 +97,8 @@ MNIST_C = (
 def corrupt(images: np.ndarray, name: str, severity: int, seed: int) -> np.ndarray:
     """Returns corrupted images.
 
-    What becomes of an image depends on (name, severity, seed), on the image and on its place in `images`; not on how
-    many come behind it.
+    The result for an image depends on (name, severity, seed), on the image and on its place in `images`, not on how
+    many come after it.
 
     Args:
         images: uint8 [n, h, w, c], c 1, 3 or 4: grey, RGB or RGBA.
@@ -125,6 +125,6 @@ def corrupt(images: np.ndarray, name: str, severity: int, seed: int) -> np.ndarr
         part = slice(start, start + _BLOCK)
         rng = np.random.default_rng(derive(seed, "corruption", name, severity, block))
         clean = images[part, ..., :channels].astype(np.float32) / np.float32(255)
-        spoilt = corruption.function(clean, corruption.amounts[severity - 1], rng)
-        corrupted[part, ..., :channels] = np.rint(np.clip(spoilt, 0, 1) * 255)
+        changed = corruption.function(clean, corruption.amounts[severity - 1], rng)
+        corrupted[part, ..., :channels] = np.rint(np.clip(changed, 0, 1) * 255)
     return corrupted

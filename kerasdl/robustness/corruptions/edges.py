@@ -28,7 +28,7 @@ def edges(images: np.ndarray) -> np.ndarray:
     """Returns the edges, bool [n, h, w], of grey images, float32 [n, h, w].
 
     Canny, "A Computational Approach to Edge Detection", 1986: where the slope of the smoothed image is steeper than
-    before and behind it, from those that are steep along all that are connected to them and not too flat.
+    before and after it, from those that are steep along all that are connected to them and not too flat.
     """
     smooth = smoothed(images, _SIGMA * min(images.shape[1:3]))
     down, right = _slopes(smooth, 1, 2), _slopes(smooth, 2, 1)
