@@ -19,8 +19,13 @@ from kerasdl.channels import MODES
 from kerasdl.robustness.corruptions.blur import gaussian_blur, glass_blur, motion_blur
 from kerasdl.robustness.corruptions.edges import canny_edges
 from kerasdl.robustness.corruptions.geometry import rotate, scale, shear, translate
-from kerasdl.robustness.corruptions.light import brightness, contrast
-from kerasdl.robustness.corruptions.noise import gaussian_noise, impulse_noise, shot_noise
+from kerasdl.robustness.corruptions.noise_and_light import (
+    brightness,
+    contrast,
+    gaussian_noise,
+    impulse_noise,
+    shot_noise,
+)
 from kerasdl.robustness.corruptions.occlusion import occlusion, stripe
 from kerasdl.robustness.corruptions.strokes import dotted_line, zigzag
 from kerasdl.robustness.corruptions.weather import fog, spatter
