@@ -3,8 +3,7 @@
     python -m kerasdl.explain run=last input=digit.png method=gradcam
 
 These commands need a handful of keys and not a composed configuration, so they take them in Hydra's spelling without
-Hydra, whose start-up they spare. What `run=` means is `kerasdl.tracking.lookup`; what a command does with the run is
-its own business.
+Hydra, which would only slow them down. `kerasdl.tracking.lookup` finds the run that `run=` names.
 """
 
 import argparse
@@ -63,7 +62,7 @@ def choices(*known: str) -> Parse:
         found = names(key, value)
         for item in found:
             if item not in known:
-                raise ConfigError(f"{key} must be of {', '.join(known)}. Received: '{item}'.{_near(item, known)}")
+                raise ConfigError(f"{key} must be some of {', '.join(known)}. Received: '{item}'.{_near(item, known)}")
         return tuple(dict.fromkeys(found))
 
     return parse
@@ -107,7 +106,7 @@ class Key:
 
     Attributes:
         name: the key.
-        help: what `--help` says of it.
+        help: its description for `--help`.
         default: its value if it isn't given; `REQUIRED` makes leaving it out a mistake.
         parse: from its text to its value.
     """
@@ -131,16 +130,17 @@ RUN_KEYS = (
         REQUIRED,
     ),
     Key("experiment", "where to look for last (default: everywhere) and best (default: kerasdl)"),
-    Key("metric", "what run=best goes by (default: the first of val_accuracy, test_accuracy, ... that runs have)"),
+    Key("metric", "the metric that run=best is chosen by (default: the first of val_accuracy, test_accuracy, ... that "
+        "runs have)"),
     DIRECTION,
-    Key("checkpoint", "take the weights of the run's last or best checkpoint, not of its model: last or best",
+    Key("checkpoint", "use the weights of the run's last or best checkpoint instead of its model's: last or best",
         parse=choice("last", "best")),
     Key("log", "keep the results with the run in MLflow", True, boolean),
     Key("paths.output_dir", "as given to training", Paths.output_dir),
     Key("tracking.uri", "as given to training (default: the environment's MLFLOW_TRACKING_URI, else the database in "
         "paths.output_dir)"),
 )  # fmt: skip
-OVERWRITE = Key("overwrite", "replace what is at output", False, boolean)
+OVERWRITE = Key("overwrite", "replace existing files at output", False, boolean)
 
 
 def command(

@@ -1,7 +1,7 @@
-"""`python -m kerasdl.preview data=mnist data.augmentation.rotation=10`: a picture of what the network is fed.
+"""`python -m kerasdl.preview data=mnist data.augmentation.rotation=10`: a picture of what the network gets.
 
-The first training batch, augmented as in step 0 of training, with the name of each image's class under it: a look at it
-finds wrong labels, wrong channels and too strong an augmentation before hours are spent on them.
+The first training batch, augmented as in step 0 of training, with the name of each image's class under it: it
+shows wrong labels, wrong channels and too strong an augmentation before hours are spent on them.
 """
 
 import math
@@ -37,7 +37,7 @@ def preview(config: DictConfig, path: Path) -> Path:
     from kerasdl.seeds import derive
     from kerasdl.training.runtime import import_tensorflow
 
-    data.check(config.data)  # a mistake is told before TensorFlow is imported
+    data.check(config.data)  # a mistake is reported before TensorFlow is imported
     import_tensorflow()
     import tensorflow as tf
 
@@ -58,7 +58,7 @@ def preview(config: DictConfig, path: Path) -> Path:
 
 
 def run(config: DictConfig) -> None:
-    """Writes `preview-<data set>.png` into `paths.output_dir` and says where."""
+    """Writes `preview-<data set>.png` into `paths.output_dir` and prints its path."""
     from kerasdl.config.checks import check
 
     check(config)
@@ -70,8 +70,8 @@ def _sheet(images: "np.ndarray", names: list[str]) -> "Figure":
     """Draws images, float (n, h, w, channels) in 0..255, in rows of eight with a name under each."""
     from matplotlib.figure import Figure
 
-    from kerasdl.analysis.panels import fitted
     from kerasdl.channels import opaque
+    from kerasdl.figures.panels import fitted
 
     columns = min(_COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)

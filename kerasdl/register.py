@@ -1,7 +1,7 @@
 """`python -m kerasdl.register run=best name=digits alias=champion`: a run's model under a name to serve it by.
 
-The alias isn't given to a worse model than the one that has it, unless told. How that is decided is
-`kerasdl.tracking.registry`; what `run=` means, `kerasdl.tracking.lookup`. TensorFlow isn't needed.
+The alias moves to the model unless the one that has it is better; `force=true` moves it anyway. This is decided by
+`kerasdl.tracking.registry`. TensorFlow isn't needed.
 """
 
 import re
@@ -37,11 +37,11 @@ KEYS = (
     # The model that the run has logged, or the registered one that run= names; the registry is where it is kept.
     *(key for key in RUN_KEYS if key.name not in ("checkpoint", "log", "metric", "direction")),
     Key("name", "the registered model, made if there is none: letters, digits, '.', '_' and '-'", REQUIRED, _name),
-    Key("alias", "what it is served by: models:/NAME@ALIAS", "champion", _alias),
+    Key("alias", "the alias that it is served by: models:/NAME@ALIAS", "champion", _alias),
     Key(
         "metric",
-        "what run=best goes by, and what the model is compared by with the one that has the alias (default: the first "
-        "of val_accuracy, test_accuracy, ... that both runs have)",
+        "the metric by which run=best is chosen, and the model compared with the one that has the alias (default: the "
+        "first of val_accuracy, test_accuracy, ... that both runs have)",
     ),
     DIRECTION,
     Key("force", "replace a better one too, or one that can't be compared", False, boolean),
@@ -49,7 +49,7 @@ KEYS = (
 
 
 def run(values: Values) -> None:
-    """Registers the model, and says what it replaces and how to serve it."""
+    """Registers the model, and prints what it replaces and how to serve it."""
     from kerasdl.tracking import lookup
     from kerasdl.tracking.registry import register
 
@@ -57,7 +57,10 @@ def run(values: Values) -> None:
     done = register(found, values["name"], values["alias"], values["metric"], values["force"], values["direction"])
     own = found.run.params.get("data.name", "")
     if done.is_new and done.before and done.before.data and own and done.before.data != own:
-        warn(f"the model before was trained on {done.before.data} and this one on {own}: they may not compare.")
+        warn(
+            f"the previous model was trained on {done.before.data} and this one on {own}: their metrics may not be "
+            "comparable."
+        )
     row("model", f"{done.address}, version {done.version}, of run {found.run.id}")
     row("result", _result(done))
     serving = ("models", "serve", "-m", done.address, "--env-manager", "local", "-p", str(PORT))
@@ -65,7 +68,7 @@ def run(values: Values) -> None:
 
 
 def _result(done: "Registration") -> str:
-    """Returns what the model was compared by, and with whom."""
+    """Returns the metric of the model, and of the model that had the alias before."""
     value = f"{done.metric} {done.value:.6g}, " if done.metric is not None else ""
     if not done.is_new:
         return f"{value}unchanged: it has the alias already"

@@ -1,7 +1,7 @@
-"""Sends to MLflow what runs had to leave behind: `python -m kerasdl.sync` or `kerasdl-sync`.
+"""Sends to MLflow what runs could not send themselves: `python -m kerasdl.sync` or `kerasdl-sync`.
 
-A run whose tracking server went away, or that was killed, keeps on disk what MLflow hasn't got. This sends it, for all
-runs of an output directory, as often as one likes: MLflow gets everything once. How, is `kerasdl.tracking.later`.
+A run whose tracking server was unavailable, or that was killed, keeps on disk what MLflow doesn't have yet. This sends
+it, for all runs of an output directory. It may be repeated: MLflow gets everything once (`kerasdl.tracking.later`).
 """
 
 import argparse
@@ -37,14 +37,14 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("Interrupted. What was sent is sent; the rest waits.", file=sys.stderr)
+        print("Interrupted. The rest is kept on disk; run the same command again to send it.", file=sys.stderr)
         sys.exit(130)
     if left:
         sys.exit(1)
 
 
 def _send_all(config: SimpleNamespace) -> int:
-    """Sends what each run left behind, a line a run; returns the number of runs that still have something to send."""
+    """Sends what each run left, with a line for each; returns the number of runs that still have something to send."""
     from kerasdl import tracking
     from kerasdl.tracking.journal import has_unsent
 
@@ -68,7 +68,7 @@ def _send_all(config: SimpleNamespace) -> int:
 
 
 def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
-    """Sends what one run left behind, with a bar on a terminal; returns the run's id and the number of entries."""
+    """Sends what one run left, with a bar on a terminal; returns the run's id and the number of entries."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from kerasdl.tracking.later import send_waiting
@@ -76,7 +76,9 @@ def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
     try:
         folder.lock()
     except ResumeError as error:
-        raise TrackingError(f"run {folder.id} is left out: a process works on it, and sends by itself.") from error
+        raise TrackingError(
+            f"run {folder.id} is skipped: another process is using it, and sends its data itself."
+        ) from error
     try:
         columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
         with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
@@ -90,7 +92,7 @@ def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kerasdl-sync",
-        description="Sends to MLflow what runs had to leave behind, because a server was away or they were killed.",
+        description="Sends to MLflow what runs could not send, because the server was unavailable or they were killed.",
         epilog="Example: python -m kerasdl.sync paths.output_dir=results",
     )
     parser.add_argument(

@@ -15,13 +15,14 @@ from PIL import Image
 
 import kerasdl
 from kerasdl import compose, tracking
+from kerasdl.__main__ import module_of
 from kerasdl.commands import parse
 from kerasdl.config.composition import place
 from kerasdl.config.identity import config_hash
 from kerasdl.config.typed import command, hydra_value, with_words
 from kerasdl.errors import TrackingError
-from kerasdl.reporting.going_on import commands, resume_command
-from kerasdl.reporting.reproduction import reproduce
+from kerasdl.report.run_page.next_steps import commands, resume_command
+from kerasdl.report.run_page.reproduction import reproduce
 from kerasdl.runs.choice import choose
 from kerasdl.tracking import lookup, server
 from kerasdl.tracking.failures import sync_command
@@ -80,7 +81,7 @@ def run_as_printed(line):
     """Runs a command of kerasdl in this process."""
     python, flag, module, *words = shlex.split(line)
     assert (python, flag) == ("python", "-m")
-    importlib.import_module(module).main(words)
+    importlib.import_module(module_of(module.removeprefix("kerasdl."))).main(words)
 
 
 def test_the_command_that_resumes_a_stopped_run(stopped, resumed):
@@ -101,7 +102,9 @@ def test_the_commands_of_a_runs_page(found, monkeypatch):
     for line in lines:
         module = shlex.split(line)[2]
         if module.endswith(("explain", "robustness", "export")):  # they take long: up to finding the run
-            values = parse(shlex.split(line)[3:], importlib.import_module(module).KEYS)
+            values = parse(
+                shlex.split(line)[3:], importlib.import_module(module_of(module.removeprefix("kerasdl."))).KEYS
+            )
             assert lookup.find(place(values), values["run"]).run.id == found.run.id
         else:
             run_as_printed(line)

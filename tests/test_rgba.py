@@ -10,9 +10,16 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from kerasdl import compose, demo, evaluate, explain, export, predict, report, robustness, run, trained
+from kerasdl import compose, run, trained
 from kerasdl.channels import opaque
+from kerasdl.demo import page
+from kerasdl.evaluate import __main__ as evaluate
+from kerasdl.explain import __main__ as explain
+from kerasdl.export import __main__ as export
+from kerasdl.predict import __main__ as predict
 from kerasdl.preview import preview
+from kerasdl.report import __main__ as report
+from kerasdl.robustness import __main__ as robustness
 
 SHAPE = (12, 12, 4)
 
@@ -137,10 +144,10 @@ def test_mlflow_serves_it_and_the_demo_takes_pictures_with_their_transparency(pl
         np.testing.assert_allclose(served.predict(images), network(images), atol=1e-6)
     finally:
         mlflow.set_tracking_uri(None)
-    (source,) = (part for part in demo.page(network).blocks.values() if getattr(part, "elem_id", "") == "drawing")
+    (source,) = (part for part in page.build(network).blocks.values() if getattr(part, "elem_id", "") == "drawing")
     assert (source.type, source.image_mode) == ("pil", "RGBA")
     for image in images:
-        named, seen, heat, _ = demo._looking(network)(Image.fromarray(image))
+        named, seen, heat, _ = page._responder(network)(Image.fromarray(image))
         np.testing.assert_allclose([named[name] for name in network.class_names], network(image[None])[0], atol=1e-6)
         np.testing.assert_array_equal(seen[:: len(seen) // 12, :: len(seen) // 12][:12, :12], opaque(image))
         assert heat.shape[-1] == 4

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from kerasdl import console, streams
+from kerasdl.__main__ import module_of
 from kerasdl.streams import Lasting, OutputLost, entry_point, lasting, readable
 
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
@@ -177,7 +178,7 @@ def test_data_has_no_gaps():
 def test_every_entry_point_notices_that_its_output_is_lost(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [f"kerasdl-{name}", "--help"])
     with open("/dev/full", "w") as full, standard_output(full):
-        assert exit_code(importlib.import_module(f"kerasdl.{name}").main) == 1
+        assert exit_code(importlib.import_module(module_of(name)).main) == 1
     assert capsys.readouterr().err.count("standard output can't be written (No space left on device)") == 1
 
 
@@ -244,7 +245,7 @@ def on_run(run_id, place, monkeypatch, tmp_path):
 
     def run(name, shown, *arguments):
         monkeypatch.chdir(tmp_path)
-        main = importlib.import_module(f"kerasdl.{name}").main
+        main = importlib.import_module(module_of(name)).main
         with standard_output(shown):
             return exit_code(main, [f"run={run_id}", place[0], *arguments])
 
@@ -283,7 +284,7 @@ def test_every_command_on_a_run_keeps_what_it_made_if_it_cannot_show_it(
 
 
 def test_results_over_seeds_are_shown_too(run_id, place):
-    from kerasdl.report import main
+    from kerasdl.report.__main__ import main
 
     with standard_output(stream("ascii")) as shown:
         assert exit_code(main, ["experiment=实验", place[0]]) == 0

@@ -99,7 +99,7 @@ def test_a_run_at_work_is_left_out(left_behind, tmp_path, capsys):
     try:
         assert process.stdout.readline() == "locked\n"
         said = fails(capsys, f"paths.output_dir={tmp_path}")
-        assert said == f"Error: run {folder.id} is left out: a process works on it, and sends by itself.\n"
+        assert said == f"Error: run {folder.id} is skipped: another process is using it, and sends its data itself.\n"
     finally:
         process.communicate("\n", timeout=20)
     assert has_unsent(folder.tracking)

@@ -106,7 +106,7 @@ def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
 
 def history(tracker: "Tracker", trained: "History") -> None:
     """Keeps every step's loss and learning rate as `steps.csv`, and the epochs as a picture."""
-    from kerasdl.analysis.curves import learning_curves
+    from kerasdl.figures.learning_curves import learning_curves
 
     steps = enumerate(zip(trained.losses, trained.learning_rates, strict=True))
     lines = [f"{step},{loss!r},{rate!r}" for step, (loss, rate) in steps]

@@ -50,17 +50,17 @@ def read(
 ) -> Iterator[Item]:
     """Returns the pictures that `inputs` name, in order, as pixels of the network's shape.
 
-    A picture that can't be read comes as an `Item` with an error, and the rest go on.
+    A picture that can't be read comes as an `Item` with an error, and the rest are read.
 
     Args:
-        inputs: text as behind `input=` (`a.png,folder,'**/*.png',digits.npy,-`), a path, an array, a Pillow image; or
+        inputs: text as given to `input=` (`a.png,folder,'**/*.png',digits.npy,-`), a path, an array, a Pillow image; or
             an iterable of paths, patterns, arrays and images, which is read no further ahead than `ahead`. See
             `kerasdl.images.sources.sources`.
         image_shape: the network's (height, width, channels).
         invert: whether to return 255 - pixels, see `kerasdl.images.decoding.pixels`.
-        background: what lies behind transparent pictures, "white" or "black".
+        background: of transparent pictures, "white" or "black".
         stdin: what `-` reads; the process's standard input by default.
-        note: is told in a line what was left out of a folder.
+        note: receives a line on what was left out of a folder.
         workers: threads; by default one a core, 8 at most.
         ahead: pictures that are decoded before they are asked for, >= 1.
 
@@ -104,5 +104,5 @@ def _in_order(function: Callable[[In], Out], items: Iterable[In], workers: int, 
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            for future in waiting:  # nobody wants the rest: Ctrl-C, or a closed pipe
+            for future in waiting:  # the rest isn't wanted: Ctrl-C, or a closed pipe
                 future.cancel()

@@ -26,7 +26,7 @@ def pictures_in(folder: str, note: Callable[[str], None]) -> Iterator[tuple[str,
 
     Args:
         folder: its path.
-        note: is told in a line how many other files there were, if any, at the end.
+        note: receives a line, at the end, on how many other files there were, if any.
 
     Yields:
         A picture's path and None; or the path of a folder and why it has none to give.

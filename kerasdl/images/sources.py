@@ -1,7 +1,7 @@
 """What `input=` names: files, folders, patterns, arrays, standard input; one after the other, nothing decoded yet.
 
 Names are found as they are asked for: of a folder or a pattern the names are held at once, of an array nothing, of a
-list on standard input the present line. What a name stands for is read by `kerasdl.images.decoding`.
+list on standard input the present line. Pictures are decoded by `kerasdl.images.decoding`.
 """
 
 import csv
@@ -47,7 +47,7 @@ class Source:
 def named(text: str) -> list[str]:
     """Returns what `input=TEXT` lists: files, folders, patterns and `-`.
 
-    Commas separate. A name with a comma stands alone, or in double quotes, in which `""` is a quote.
+    Commas separate. A name with a comma is given alone, or in double quotes, in which `""` is a quote.
 
     Raises:
         DataError: a name that isn't there, or a pattern that nothing matches.
@@ -74,12 +74,12 @@ def sources(
     """Returns the pictures that `inputs` name, in order, each found when it is asked for.
 
     Args:
-        inputs: text as behind `input=` (see `named`), a path, an array, a Pillow image; or several: paths, patterns,
+        inputs: text as given to `input=` (see `named`), a path, an array, a Pillow image; or several: paths, patterns,
             arrays, images. Arrays are uint8 [h, w], [h, w, c], [n, h, w] or [n, h, w, c]; three axes are one picture
             if the last has 1 to 4 entries, else n grey ones. So are `.npy` files, which are memory-mapped.
         stdin: what `-` reads; the process's standard input by default. It is one picture or `.npy` file, or a list
             of files' names, one a line.
-        note: is told in a line what was left out of a folder.
+        note: receives a line on what was left out of a folder.
 
     Raises:
         DataError: `inputs` is a text that names what isn't there. Other errors come as a `Source`.

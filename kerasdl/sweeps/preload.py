@@ -45,8 +45,8 @@ def _look_up() -> None:
     """Fills caches that a fork hands on: fonts, installed packages. Almost a second of a trial's time."""
     import numpy as np
 
-    from kerasdl.analysis.confusion import confusion_matrix
-    from kerasdl.analysis.curves import learning_curves
+    from kerasdl.figures.confusion import confusion_matrix
+    from kerasdl.figures.learning_curves import learning_curves
     from kerasdl.tracking import environment, logged_model
 
     learning_curves({"loss": [1.0, 0.5], "val_loss": [1.0, 0.5]}).savefig(io.BytesIO())

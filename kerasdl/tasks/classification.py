@@ -124,7 +124,7 @@ class Classification(Task):
 
     def pictures(self, evaluated: Evaluated) -> "dict[str, Figure]":
         """Returns the confusion matrix."""
-        from kerasdl.analysis.confusion import confusion_matrix
+        from kerasdl.figures.confusion import confusion_matrix
 
         return {"confusion_matrix.png": confusion_matrix(evaluated.sums["confusion"].astype(int), self._names)}
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from kerasdl.data import Data, Features, Split
-    from kerasdl.predictions import Prediction
+    from kerasdl.trained.predicting import Prediction
     from kerasdl.training.task import Task
 
 
@@ -119,14 +119,14 @@ class Trained:
 
         Args:
             inputs: what `input=` takes (`"scans/*.png"`), a path, a Pillow image, an array, or an iterable of these.
-            **options: of `kerasdl.predictions.predict`: `top`, `invert`, `background`, `batch_size`.
+            **options: of `kerasdl.trained.predicting.predict`: `top`, `invert`, `background`, `batch_size`.
 
         Raises:
             DataError: a name or pattern that fits nothing. A picture that is broken is a prediction with an `error`.
         """
-        from kerasdl import predictions
+        from kerasdl.trained.predicting import predict
 
-        return predictions.predict(self.model, self.class_names, self.image_shape, inputs, **options)
+        return predict(self.model, self.class_names, self.image_shape, inputs, **options)
 
     def on_pixels(self, layers: Sequence[str] = ()) -> "keras.Model":
         """Returns the network from float pixels to logits; see `kerasdl.models.pixels`."""

@@ -143,10 +143,10 @@ def test_every_other_command_on_a_run_opens_it(mlruns, records, capsys):
 
 def test_the_demo_opens_it(mlruns, records):
     pytest.importorskip("gradio")
-    from kerasdl import demo
+    from kerasdl.demo import page
 
-    page = demo.page(kerasdl.load(records["finished"].run_id, output_dir=mlruns))
-    page.close(verbose=False)
+    demo = page.build(kerasdl.load(records["finished"].run_id, output_dir=mlruns))
+    demo.close(verbose=False)
 
 
 def test_the_interrupted_run_is_resumed(mlruns, records, capsys):

@@ -141,10 +141,14 @@ def test_contradictions_and_forbidden_targets_are_refused(overrides, message):
 def test_the_functions_of_the_package_itself_cannot_be_called(tmp_path):
     """Allowing all of kerasdl would allow its own benchmark to start a process."""
     trace = tmp_path / "trace"
-    node = {"_target_": "kerasdl.benchmark.Program", "name": "x", "command": ["timeit", f"open({str(trace)!r}, 'w')"]}
+    node = {
+        "_target_": "kerasdl.benchmark.__main__.Program",
+        "name": "x",
+        "command": ["timeit", f"open({str(trace)!r}, 'w')"],
+    }
     for place in ("callbacks.x", "model", "model.kernel_initializer", "task", "optimizer", "schedule"):
         with pytest.raises(ConfigError, match="must name a class or function of"):
-            instantiate({"_target_": "kerasdl.benchmark.measure", "program": node}, place)
+            instantiate({"_target_": "kerasdl.benchmark.__main__.measure", "program": node}, place)
     assert not trace.exists()
 
 

@@ -145,7 +145,7 @@ def test_a_file_that_is_no_database_of_mlflow_is_left_alone(tmp_path):
 
 
 def test_files_that_are_nowhere_are_named_with_what_may_bring_them(old, tmp_path, make_config, capsys, monkeypatch):
-    from kerasdl.reporting.command import report_run
+    from kerasdl.report.run_page.command import report_run
 
     shutil.rmtree(old / "artifacts")
     monkeypatch.chdir(old.parent)

@@ -124,7 +124,7 @@ AVERAGED = {
 
 @pytest.mark.parametrize("overrides", AVERAGED.values(), ids=AVERAGED)
 def test_checkpoints_have_the_averaged_weights_that_were_measured(config, tmp_path, overrides):
-    from kerasdl.evaluation import evaluate, trained_task
+    from kerasdl.evaluate.measuring import evaluate, trained_task
 
     result = kerasdl.run(
         config(*overrides, "optimizer.use_ema=true", "trainer.checkpoint.best=val_accuracy", "trainer.epochs=3",

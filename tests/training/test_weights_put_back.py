@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasdl import experiment, run, tracking
-from kerasdl.evaluation import evaluate
+from kerasdl.evaluate.measuring import evaluate
 from kerasdl.runs import folders
 from kerasdl.tracking import chronicle, lookup
 
