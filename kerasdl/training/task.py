@@ -16,7 +16,7 @@ Sums = dict[str, np.ndarray]
 
 
 class Task(Protocol):
-    """A kind of learning, e.g. `kerasdl.training.classification.Classification`."""
+    """A kind of learning, e.g. `kerasdl.tasks.classification`."""
 
     model: keras.Model
     optimizer: keras.optimizers.Optimizer
