@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kerasdl.config.overrides import for_hydra, groups, options
+from kerasdl.config.renames import rename_targets
 from kerasdl.config.schema import Paths, Tracking
 from kerasdl.errors import ConfigError
 
@@ -24,7 +25,7 @@ def register() -> None:
     """Gives every group its types, so that Hydra refuses misspelt keys and wrong types while composing."""
     from hydra.core.config_store import ConfigStore
 
-    from kerasdl.config import optimizers, schedules, schema
+    from kerasdl.config import schema
 
     # Hydra copies the store, which is one for the whole process and isn't written to, with each composition (half of
     # its time) and more than a hundred times for --help.
@@ -32,25 +33,23 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.Config)
     # Each file of conf/ names its type in its defaults list, e.g. `/schema/model@_here_: cnn`.
-    for group in (schema.Data, schema.Trainer, schema.Tracking, schema.Sweep):
-        store.store(group="schema", name=group.__name__.lower(), node=group)
-    store.store(group="schema/task", name="classification", node=schema.Classification)
-    for name, model in {"cnn": schema.Cnn, "image_classifier": schema.ImageClassifier, "layers": schema.Layers}.items():
-        store.store(group="schema/model", name=name, node=model)
-    for base in (optimizers.Optimizer, schedules.Schedule):
-        for node in base.__subclasses__():
-            store.store(group=f"schema/{base.__name__.lower()}", name=node.__name__.lower(), node=node)
+    for node in (schema.Data, schema.Trainer, schema.Tracking, schema.Sweep):
+        store.store(group="schema", name=node.__name__.lower(), node=node)
+    for group, base in schema.CHOICES.items():
+        for choice in base.__subclasses__():
+            store.store(group=f"schema/{group}", name=choice._target_.rpartition(".")[2].lower(), node=choice)
     OmegaConf.register_new_resolver("groups", _groups, replace=True)
 
 
 def completed(config: DictConfig) -> DictConfig:
-    """Returns a configuration that Hydra has composed, with `data.normalization` as lists of floats.
+    """Completes a configuration that Hydra has composed: public names, and `data.normalization` as lists of floats.
 
     One number may be typed for all channels. It is kept as a list, so that it is the same configuration either way.
 
     Raises:
         ValidationError: OmegaConf's, for what is no number.
     """
+    rename_targets(config)
     normalization = OmegaConf.select(config, "data.normalization")
     for key in () if normalization is None else ("mean", "std"):
         if not OmegaConf.is_missing(normalization, key):

@@ -2,7 +2,7 @@
 
 Where a run is logged, how it is shown, where its data is kept, how many steps one compiled call takes and how often
 the state is saved change nothing in the result, so they are left out. So is a key that earlier versions lack
-(`kerasdl.config.schema.added`) while it has its default. The source of the user's own code belongs to it
+(`kerasdl.config.keys.added`) while it has its default. The source of the user's own code belongs to it
 (`kerasdl.config.source`). Resume and sweeps find earlier work by this hash.
 """
 
@@ -15,15 +15,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from kerasdl.config.optimizers import Optimizer
-from kerasdl.config.schedules import Schedule
-from kerasdl.config.schema import ADDED, SWITCH, Data, Model, Task, Trainer
+from kerasdl.config.keys import ADDED, SWITCH, node_type
+from kerasdl.config.renames import with_former_names, with_public_names
+from kerasdl.config.schema import type_of
 from kerasdl.config.source import sources, with_sources
 
 GROUPS = ("model", "data", "task", "optimizer", "schedule", "trainer", "callbacks")
-_TYPES = {"data": Data, "trainer": Trainer}
-# In these groups a node's target says which type of the base's it has.
-_BASES: dict[str, Any] = {"model": Model, "task": Task, "optimizer": Optimizer, "schedule": Schedule}
 _NOT_DECIDING = {
     "data": {"data_dir", "manual_dir"},
     "trainer": {"steps_per_call", "check_numerics", "profile"},
@@ -31,14 +28,17 @@ _NOT_DECIDING = {
 
 
 def deciding(config: DictConfig) -> dict[str, Any]:
-    """Returns the part of the resolved configuration that decides the result, as plain containers."""
+    """Returns the part of the resolved configuration that decides the result, as plain containers.
+
+    Targets have their public names, also in a configuration of an earlier version.
+    """
     tree: Any = OmegaConf.to_container(config, resolve=True)
     return deciding_part(tree)
 
 
 def deciding_part(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what `deciding` does, of plain containers; values may be texts, as MLflow keeps them."""
-    kept = {name: dict(tree[name]) for name in GROUPS}
+    kept = {name: with_public_names(tree[name]) for name in GROUPS}
     for group, keys in _NOT_DECIDING.items():
         for key in keys:
             kept[group].pop(key, None)
@@ -46,7 +46,7 @@ def deciding_part(tree: Mapping[str, Any]) -> dict[str, Any]:
         # Else it decides which checkpoints there are to go back to.
         kept["trainer"].pop("checkpoint", None)
     for group in GROUPS:
-        if kind := _type(group, kept[group]):
+        if kind := type_of(group, kept[group]):
             kept[group] = without_additions(kept[group], kind)
     for callback in kept["callbacks"].values():
         if isinstance(callback, dict):
@@ -69,8 +69,8 @@ def without_additions(node: Mapping[str, Any], kind: type) -> dict[str, Any]:
         value = kept[item.name]
         if item.metadata.get(ADDED) and _is_default(value, item):
             del kept[item.name]
-        elif isinstance(item.type, type) and dataclasses.is_dataclass(item.type) and isinstance(value, Mapping):
-            kept[item.name] = without_additions(value, item.type)
+        elif (below := node_type(item)) and isinstance(value, Mapping):
+            kept[item.name] = without_additions(value, below)
     return kept
 
 
@@ -85,7 +85,8 @@ def config_hash(config: DictConfig, digests: Mapping[str, str] | None = None) ->
         ConfigError: the source can't be found or read.
     """
     tree = deciding(config)
-    tree = with_sources(tree, sources(tree) if digests is None else digests)
+    # Targets have the names that the first versions gave them, so that a rename changes no identity.
+    tree = with_former_names(with_sources(tree, sources(tree) if digests is None else digests))
     text = json.dumps(tree, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -107,13 +108,6 @@ def differences(before: dict[str, Any], now: dict[str, Any], where: str = "") ->
             yield from differences(old, new, f"{path}.")
         elif old != new or type(old) is not type(new):
             yield path, old, new
-
-
-def _type(group: str, node: Mapping[str, Any]) -> type | None:
-    if group not in _BASES:
-        return _TYPES.get(group)
-    known = {kind._target_: kind for kind in _BASES[group].__subclasses__()}
-    return known.get(node.get("_target_"))
 
 
 def _is_default(value: Any, item: dataclasses.Field) -> bool:

@@ -16,6 +16,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kerasdl.config.explain import did_you_mean
+from kerasdl.config.renames import RENAMES, is_in_room, location, public_name
+from kerasdl.config.schema import CHOICES
 from kerasdl.config.source import own_packages
 from kerasdl.errors import ConfigError
 
@@ -26,10 +28,10 @@ _PLACES = {
     "model._target_": ("kerasdl.models",),
     "model.": _PARTS_OF_LAYERS,
     "data.": ("kerasdl.data",),
-    "task.": ("kerasdl.tasks", "kerasdl.training.classification"),
+    "task.": ("kerasdl.tasks",),
     "optimizer.": ("keras.optimizers",),
-    "schedule.": ("kerasdl.training.schedules",),
-    "callbacks.": ("keras.callbacks", "kerasdl.training.callbacks"),
+    "schedule.": ("kerasdl.schedules",),
+    "callbacks.": ("keras.callbacks", "kerasdl.callbacks"),
 }
 # The kind of class that each part of Keras may give.
 _KINDS = {
@@ -52,7 +54,7 @@ def check_target(target: Any, where: str) -> None:
     """Raises ConfigError unless `target` may stand at the key `where`, e.g. `model.layers.0._target_`."""
     allowed = _allowed(where)
     text = str(target)
-    named = any(text.startswith(f"{prefix}.") for prefix in allowed)
+    named = any(is_in_room(text, room) for room in allowed)
     if not isinstance(target, str) or not named or text in _REFUSED:
         raise ConfigError(
             f"{where} must name a class or function of {', '.join(allowed)}. Received: {target}. "
@@ -66,9 +68,9 @@ def locate(target: str, where: str) -> Any:
     Raises:
         ConfigError: it isn't allowed there or doesn't exist.
     """
+    target = public_name(target)
     check_target(target, f"{where}._target_")
-    short = {"kerasdl.data.tfds": "kerasdl.data.tfds.Tfds", "kerasdl.training.classification.Classification": "kerasdl.tasks.classification.Classification"}
-    return _locate(short.get(target, target), where)
+    return _locate(target, where)
 
 
 def instantiate(node: Any, where: str, offered: Mapping[str, Any] = MappingProxyType({}), **extra: Any) -> Any:
@@ -117,15 +119,20 @@ def _allowed(where: str) -> tuple[str, ...]:
 
 
 def _locate(target: str, where: str) -> Any:
-    module_name, _, name = target.rpartition(".")
+    module_name, name = location(target)
+    is_ours = (module_name, name) != (target.rpartition(".")[0], target.rpartition(".")[2])
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
+        if is_ours and error.name == module_name:
+            raise ConfigError(f"{where}._target_: there is no {target}.{_did_you_mean_public(target)}") from error
         raise ConfigError(
-            f"{where}._target_: there is no module {module_name}. Install its package, or set PYTHONPATH to the folder "
+            f"{where}._target_: there is no module {error.name}. Install its package, or set PYTHONPATH to the folder "
             "that holds it."
         ) from error
     found = getattr(module, name, None)
+    if is_ours and (not callable(found) or found.__module__ != module_name):
+        raise ConfigError(f"{where}._target_: there is no {target}.{_did_you_mean_public(target)}")
     if found is None or not callable(found):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise ConfigError(f"{where}._target_: {module_name} has no {name}.{did_you_mean(name, known)}")
@@ -154,3 +161,8 @@ def _check_arguments(function: Any, arguments: dict[str, Any], where: str) -> No
         raise ConfigError(f"{where}.{unknown[0]}: there is no such key.{did_you_mean(unknown[0], parameters)}")
     if missing:
         raise ConfigError(f"{where}.{missing[0]} has no value. Give one: {where}.{missing[0]}=...")
+
+
+def _did_you_mean_public(target: str) -> str:
+    known = {*RENAMES.values(), *(kind._target_ for base in CHOICES.values() for kind in base.__subclasses__())}
+    return did_you_mean(target, known)

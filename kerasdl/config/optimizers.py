@@ -8,37 +8,38 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
+from kerasdl.config.keys import key
+
 
 @dataclass
 class Optimizer:
     """What every Keras optimizer takes."""
 
     _target_: str = MISSING
-    learning_rate: float = 0.001
-    weight_decay: float | None = None
-    clipnorm: float | None = None
-    global_clipnorm: float | None = None
-    clipvalue: float | None = None
+    learning_rate: float = key(0.001, above=0)
+    weight_decay: float | None = key(None, at_least=0)
+    clipnorm: float | None = key(None, above=0)
+    global_clipnorm: float | None = key(None, above=0)
+    clipvalue: float | None = key(None, above=0)
     use_ema: bool = False
-    ema_momentum: float = 0.99
-    ema_overwrite_frequency: int | None = None
-    gradient_accumulation_steps: int | None = None
+    ema_momentum: float = key(0.99, at_least=0, at_most=1)
+    ema_overwrite_frequency: int | None = key(None, at_least=1)
+    gradient_accumulation_steps: int | None = key(None, at_least=2)
 
 
 @dataclass
 class SGD(Optimizer):
     _target_: str = "keras.optimizers.SGD"
-    learning_rate: float = 0.01
-    momentum: float = 0.0
+    learning_rate: float = key(0.01, above=0)
+    momentum: float = key(0.0, at_least=0, below=1)
     nesterov: bool = False
 
 
 @dataclass
 class RMSprop(Optimizer):
     _target_: str = "keras.optimizers.RMSprop"
-    learning_rate: float = 0.001
-    rho: float = 0.9
-    momentum: float = 0.0
+    rho: float = key(0.9, at_least=0, below=1)
+    momentum: float = key(0.0, at_least=0, below=1)
     epsilon: float = 1e-7
     centered: bool = False
 
@@ -46,9 +47,8 @@ class RMSprop(Optimizer):
 @dataclass
 class Adam(Optimizer):
     _target_: str = "keras.optimizers.Adam"
-    learning_rate: float = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    beta_1: float = key(0.9, at_least=0, below=1)
+    beta_2: float = key(0.999, at_least=0, below=1)
     epsilon: float = 1e-7
     amsgrad: bool = False
 
@@ -56,10 +56,9 @@ class Adam(Optimizer):
 @dataclass
 class AdamW(Optimizer):
     _target_: str = "keras.optimizers.AdamW"
-    learning_rate: float = 0.001
-    weight_decay: float | None = 0.004
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    weight_decay: float | None = key(0.004, at_least=0)
+    beta_1: float = key(0.9, at_least=0, below=1)
+    beta_2: float = key(0.999, at_least=0, below=1)
     epsilon: float = 1e-7
     amsgrad: bool = False
 
@@ -67,25 +66,23 @@ class AdamW(Optimizer):
 @dataclass
 class Adamax(Optimizer):
     _target_: str = "keras.optimizers.Adamax"
-    learning_rate: float = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    beta_1: float = key(0.9, at_least=0, below=1)
+    beta_2: float = key(0.999, at_least=0, below=1)
     epsilon: float = 1e-7
 
 
 @dataclass
 class Nadam(Optimizer):
     _target_: str = "keras.optimizers.Nadam"
-    learning_rate: float = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    beta_1: float = key(0.9, at_least=0, below=1)
+    beta_2: float = key(0.999, at_least=0, below=1)
     epsilon: float = 1e-7
 
 
 @dataclass
 class Adagrad(Optimizer):
     _target_: str = "keras.optimizers.Adagrad"
-    learning_rate: float = 0.01
+    learning_rate: float = key(0.01, above=0)
     initial_accumulator_value: float = 0.1
     epsilon: float = 1e-7
 
@@ -93,15 +90,14 @@ class Adagrad(Optimizer):
 @dataclass
 class Adadelta(Optimizer):
     _target_: str = "keras.optimizers.Adadelta"
-    learning_rate: float = 1.0
-    rho: float = 0.95
+    learning_rate: float = key(1.0, above=0)
+    rho: float = key(0.95, at_least=0, below=1)
     epsilon: float = 1e-7
 
 
 @dataclass
 class Adafactor(Optimizer):
     _target_: str = "keras.optimizers.Adafactor"
-    learning_rate: float = 0.001
     beta_2_decay: float = -0.8
     epsilon_1: float = 1e-30
     epsilon_2: float = 1e-3
@@ -112,7 +108,6 @@ class Adafactor(Optimizer):
 @dataclass
 class Ftrl(Optimizer):
     _target_: str = "keras.optimizers.Ftrl"
-    learning_rate: float = 0.001
     learning_rate_power: float = -0.5
     initial_accumulator_value: float = 0.1
     l1_regularization_strength: float = 0.0
@@ -124,31 +119,29 @@ class Ftrl(Optimizer):
 @dataclass
 class Lamb(Optimizer):
     _target_: str = "keras.optimizers.Lamb"
-    learning_rate: float = 0.001
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    beta_1: float = key(0.9, at_least=0, below=1)
+    beta_2: float = key(0.999, at_least=0, below=1)
     epsilon: float = 1e-7
 
 
 @dataclass
 class Lion(Optimizer):
     _target_: str = "keras.optimizers.Lion"
-    learning_rate: float = 0.0001
-    beta_1: float = 0.9
-    beta_2: float = 0.99
+    learning_rate: float = key(0.0001, above=0)
+    beta_1: float = key(0.9, at_least=0, below=1)
+    beta_2: float = key(0.99, at_least=0, below=1)
 
 
 @dataclass
 class Muon(Optimizer):
     _target_: str = "keras.optimizers.Muon"
-    learning_rate: float = 0.001
-    weight_decay: float | None = 0.004
+    weight_decay: float | None = key(0.004, at_least=0)
     adam_beta_1: float = 0.9
     adam_beta_2: float = 0.999
     adam_weight_decay: float = 0.004
     adam_lr_ratio: float = 1.0
     epsilon: float = 1e-7
-    momentum: float = 0.95
+    momentum: float = key(0.95, at_least=0, below=1)
     nesterov: bool = True
     ns_steps: int = 5
     rms_rate: float = 0.2
@@ -157,8 +150,8 @@ class Muon(Optimizer):
 @dataclass
 class ScheduleFreeAdamW(Optimizer):
     _target_: str = "keras.optimizers.ScheduleFreeAdamW"
-    learning_rate: float = 0.0025
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    learning_rate: float = key(0.0025, above=0)
+    beta_1: float = key(0.9, at_least=0, below=1)
+    beta_2: float = key(0.999, at_least=0, below=1)
     epsilon: float = 1e-8
     warmup_steps: int = 0

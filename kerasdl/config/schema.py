@@ -1,41 +1,28 @@
-"""The typed configuration: one dataclass a node of the tree that conf/ composes.
+"""The typed configuration: one dataclass for each node of the tree that conf/ composes.
 
-Hydra merges every YAML file and every override into these types, so that a misspelt key or a wrong type is refused
-while the configuration is composed, before TensorFlow is imported. What each key means is documented in conf/, where
-its default stands. Ranges and choices are checked in `kerasdl.config.checks`.
+Hydra merges every YAML file and every override into these types. A misspelt key or a wrong type is thus refused while
+the configuration is composed, and a value out of range by `kerasdl.config.checks`, both before TensorFlow is imported.
+A key's type, default and allowed values stand here, in one line (`kerasdl.config.keys.key`). Its meaning stands in the
+YAML file that users read and copy, beside the same default; a test holds the two together.
 
-A key that is new in a later version is declared with `added`, so that runs which were made without it keep their
-identity.
+Why not pydantic or hydra-zen: Hydra 1.3 types a tree by dataclasses or attrs classes only, drops pydantic's constraints
+when it composes, and has no place for `???` and interpolations in a pydantic model; each key would then stand in two
+models. hydra-zen takes types from the signatures of what is instantiated, and checks with pydantic at that moment: it
+would have to import Keras, and a wrong value would cost seconds instead of milliseconds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
-ADDED, SWITCH = "added", "switch"  # in a field's metadata
+from kerasdl.config.keys import added, key
+from kerasdl.config.optimizers import Optimizer
+from kerasdl.config.schedules import Schedule
 
-
-def added(default: Any, *, switch: str | None = None) -> Any:
-    """Declares a key that earlier versions lack: it is no part of a run's identity while it has its default.
-
-    The default must therefore mean what happened before there was the key.
-
-    Args:
-        default: the key's default; for a node its class.
-        switch: of a node, the key that switches it on: while that one has its default, the node's others mean nothing.
-
-    Example:
-        >>> @dataclass
-        ... class Trainer:
-        ...     patience: int | None = added(None)
-    """
-    metadata = {ADDED: True, SWITCH: switch}
-    if isinstance(default, type):
-        return field(default_factory=default, metadata=metadata)
-    if isinstance(default, list | dict):
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
+_STYLES = ("sequential", "functional")
+_AUTO = ("auto", True, False)
 
 
 @dataclass
@@ -45,53 +32,53 @@ class Model:
 
 @dataclass
 class Cnn(Model):
-    _target_: str = "kerasdl.models.cnn.build"
-    style: str = "sequential"
-    filters: list[int] = field(default_factory=lambda: [10, 20])
-    kernel_sizes: list[int] = field(default_factory=lambda: [5, 5])
-    dense_units: int = 50
+    _target_: str = "kerasdl.models.cnn"
+    style: str = key("sequential", choices=_STYLES)
+    filters: list[int] = key([10, 20], at_least=1)
+    kernel_sizes: list[int] = key([5, 5], at_least=1)
+    dense_units: int = key(50, at_least=1)
     activation: str = "relu"
-    channel_dropout: float = 0.5
-    dropout: float = 0.5
+    channel_dropout: float = key(0.5, at_least=0, below=1)
+    dropout: float = key(0.5, at_least=0, below=1)
     kernel_initializer: Any = "glorot_uniform"
     kernel_regularizer: Any = None
 
 
 @dataclass
 class ImageClassifier(Model):
-    _target_: str = "kerasdl.models.image_classifier.build"
-    style: str = "sequential"
-    filters: list[int] = field(default_factory=lambda: [32, 64])
-    kernel_sizes: list[int] = field(default_factory=lambda: [3, 3])
-    dense_units: int = 128
+    _target_: str = "kerasdl.models.image_classifier"
+    style: str = key("sequential", choices=_STYLES)
+    filters: list[int] = key([32, 64], at_least=1)
+    kernel_sizes: list[int] = key([3, 3], at_least=1)
+    dense_units: int = key(128, at_least=1)
     activation: str = "relu"
-    channel_dropout: float = 0.0
-    dropout: float = 0.0
+    channel_dropout: float = key(0.0, at_least=0, below=1)
+    dropout: float = key(0.0, at_least=0, below=1)
     kernel_initializer: Any = "glorot_uniform"
     kernel_regularizer: Any = None
 
 
 @dataclass
 class Layers(Model):
-    _target_: str = "kerasdl.models.layers.build"
-    style: str = "sequential"
+    _target_: str = "kerasdl.models.layers"
+    style: str = key("sequential", choices=_STYLES)
     layers: list[Any] = MISSING
 
 
 @dataclass
 class Augmentation:
-    shift: float = 0.0
-    crop: int = 0
+    shift: float = key(0.0, at_least=0, below=1)
+    crop: int = key(0, at_least=0)
     flip: bool = False
-    rotation: float = 0.0
-    zoom: float = 0.0
-    cutout: int = 0
+    rotation: float = key(0.0, at_least=0, at_most=180)
+    zoom: float = key(0.0, at_least=0, below=1)
+    cutout: int = key(0, at_least=0)
 
 
 @dataclass
 class Normalization:
     mean: Any = field(default_factory=lambda: [0.0])  # a number stands for a list of one: `composition.completed`
-    std: Any = field(default_factory=lambda: [1.0])
+    std: Any = key([1.0], above=0)
 
 
 @dataclass
@@ -100,16 +87,16 @@ class Data:
     train_split: str = "train"
     test_split: str | None = "test"
     validation: Any = 0.1
-    batch_size: int = 64
-    evaluation_batch_size: int = 1000
+    batch_size: int = key(64, at_least=1)
+    evaluation_batch_size: int = key(1000, at_least=1)
     shuffle: bool = True
-    shuffle_window: int = 10_000
+    shuffle_window: int = key(10_000, at_least=1)
     memory_budget: str = "2GB"
     data_dir: str | None = None
     manual_dir: str | None = None
-    image_size: list[int] | None = None
-    fraction: float = 1.0
-    batches: int | None = None
+    image_size: list[int] | None = key(None, at_least=1)
+    fraction: float = key(1.0, above=0, at_most=1)
+    batches: int | None = key(None, at_least=1)
     normalization: Normalization = field(default_factory=Normalization)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -121,9 +108,9 @@ class Task:
 
 @dataclass
 class Classification(Task):
-    _target_: str = "kerasdl.training.classification.Classification"
-    loss: str = "cross_entropy"
-    label_smoothing: float = 0.0
+    _target_: str = "kerasdl.tasks.classification"
+    loss: str = key("cross_entropy", choices=("cross_entropy", "mean_squared_error"))
+    label_smoothing: float = key(0.0, at_least=0, below=1)
     class_weights: Any = None
     metrics: list[str] = field(default_factory=lambda: ["accuracy"])
 
@@ -131,52 +118,52 @@ class Classification(Task):
 @dataclass
 class Checkpoint:
     every: str | None = "1epochs"
-    keep: int = 2
+    keep: int = key(2, at_least=1)
     best: str | None = "auto"
     direction: str = "auto"
 
 
 @dataclass
 class Rollback:
-    factor: float = 0.5
-    limit: int = 3
+    factor: float = key(0.5, above=0, below=1)
+    limit: int = key(3, at_least=1)
 
 
 @dataclass
 class Adversarial:
-    norm: str = "linf"
-    epsilon: float = 0.0
-    steps: int = 7
-    step_size: float | None = None
+    norm: str = key("linf", choices=("linf", "l2"))
+    epsilon: float = key(0.0, at_least=0)
+    steps: int = key(7, at_least=1)
+    step_size: float | None = key(None, above=0)
     random_start: bool = True
-    warmup: float = 0.0
+    warmup: float = key(0.0, at_least=0)
 
 
 @dataclass
 class Trainer:
-    epochs: int = 10
-    steps_per_call: Any = "auto"
-    precision: str = "float32"
-    device: str = "auto"
-    jit: Any = "auto"
-    deterministic: Any = "auto"
-    threads: int | None = None
+    epochs: int = key(10, at_least=1)
+    steps_per_call: Any = key("auto", choices=("auto",), at_least=1, whole=True)
+    precision: str = key("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    device: str = key("auto", choices=("auto", "cpu", "gpu"))
+    jit: Any = key("auto", choices=_AUTO)
+    deterministic: Any = key("auto", choices=_AUTO)
+    threads: int | None = key(None, at_least=1)
     check_numerics: bool = False
     profile: list[int] | None = None
     validate_every: str | None = None
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
-    on_nan: str = "stop"
+    on_nan: str = key("stop", choices=("stop", "rollback"))
     rollback: Rollback = field(default_factory=Rollback)
     adversarial: Adversarial = added(Adversarial, switch="epsilon")
 
 
 @dataclass
 class Tracking:
-    backend: str = "mlflow"
+    backend: str = key("mlflow", choices=("mlflow", "none"))
     experiment: str = "kerasdl"
     run_name: str | None = None
     uri: str | None = None
-    interval: int = 100
+    interval: int = key(100, at_least=1)
     system_metrics: bool = True
     git_diff: bool = True
     log_model: bool = True
@@ -185,32 +172,32 @@ class Tracking:
 
 @dataclass
 class Pruning:
-    startup_trials: int = 5
-    warmup: int = 1
-    percentile: float = 25.0
-    min_resource: int = 1
-    reduction_factor: int = 3
-    max_resource: Any = "auto"
+    startup_trials: int = key(5, at_least=0)
+    warmup: int = key(1, at_least=0)
+    percentile: float = key(25.0, above=0, below=100)
+    min_resource: int = key(1, at_least=1)
+    reduction_factor: int = key(3, at_least=2)
+    max_resource: Any = key("auto", choices=("auto",), at_least=1, whole=True)
 
 
 @dataclass
 class Sweep:
     name: str | None = None
-    sampler: str = MISSING
-    trials: int | None = None
+    sampler: str = key(MISSING, choices=("grid", "random", "tpe", "cmaes", "gp"))
+    trials: int | None = key(None, at_least=1)
     metric: Any = "val_accuracy"
     direction: Any = "auto"
-    seed: int = 0
+    seed: int = key(0, at_least=0)
     space: dict[str, Any] = field(default_factory=dict)
     when: dict[str, Any] = field(default_factory=dict)
-    jobs: int = 1
-    trial_timeout: float | None = None
-    max_failures: int | None = None
+    jobs: int = key(1, at_least=1)
+    trial_timeout: float | None = key(None, above=0)
+    max_failures: int | None = key(None, at_least=1)
     dry_run: bool = False
-    pruner: str = "none"
+    pruner: str = key("none", choices=("none", "median", "percentile", "hyperband", "asha"))
     pruning: Pruning = field(default_factory=Pruning)
     storage: str | None = None
-    heartbeat: float = 60.0
+    heartbeat: float = key(60.0, above=0)
 
 
 @dataclass
@@ -237,5 +224,23 @@ class Config:
     tracking: Tracking = MISSING
     paths: Paths = field(default_factory=Paths)
     sweep: Sweep | None = None
-    seed: int = 0
+    seed: int = key(0, at_least=0)
     resume: str = "never"
+
+
+# In these groups a node's type is the subclass whose `_target_` the node has; `kerasdl.config.composition` registers
+# each under the last part of that name.
+CHOICES: dict[str, Any] = {"model": Model, "task": Task, "optimizer": Optimizer, "schedule": Schedule}
+_OTHERS = {"data": Data, "trainer": Trainer, "tracking": Tracking, "paths": Paths, "sweep": Sweep}
+
+
+def type_of(group: str, node: Mapping[str, Any]) -> type | None:
+    """Returns the dataclass that types a node of the tree's top; None for one of the user's own.
+
+    Args:
+        group: its key, e.g. `optimizer`.
+        node: the node, in which targets have their public names.
+    """
+    if group not in CHOICES:
+        return _OTHERS.get(group)
+    return {kind._target_: kind for kind in CHOICES[group].__subclasses__()}.get(node.get("_target_"))

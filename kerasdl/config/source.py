@@ -34,7 +34,7 @@ def own_packages() -> list[str]:
 
 
 def targets(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields (key, target) for every `_target_` below `node`, e.g. `("model._target_", "kerasdl.models.cnn.build")`."""
+    """Yields (key, target) for every `_target_` below `node`, e.g. `("model._target_", "kerasdl.models.cnn")`."""
     children: Any = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for key, child in children:
         path = f"{where}.{key}" if where else str(key)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from kerasdl.config.cadence import cadence
 from kerasdl.config.explain import did_you_mean
 from kerasdl.config.metrics import direction, is_maximized
+from kerasdl.config.renames import public_name
 from kerasdl.errors import ConfigError
 
 _MODES = {"minimize": "min", "maximize": "max"}  # the words of Keras's callbacks
@@ -78,7 +79,7 @@ def callback_mode(callback: Mapping, key: str) -> str | None:
     Raises:
         ConfigError: `mode` isn't one, would take the worst epoch for the best, or is left to a name that isn't known.
     """
-    ours_or_keras = str(callback["_target_"]).startswith(("keras.callbacks.", "kerasdl.training.callbacks."))
+    ours_or_keras = public_name(callback["_target_"]).startswith(("keras.callbacks.", "kerasdl.callbacks."))
     if "monitor" not in callback or not ours_or_keras:
         return None
     monitor, mode = str(callback["monitor"]), callback.get("mode", "auto")

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from kerasdl.config.identity import GROUPS, deciding_part
+from kerasdl.config.renames import public_name
 
 if TYPE_CHECKING:
     from kerasdl.tracking.reading import Run
@@ -183,7 +184,7 @@ def _configuration(params: Mapping[str, str]) -> frozenset[tuple[str, str]]:
             node = node.setdefault(name, {})
         node[path[-1]] = params[key]
     decisive = deciding_part(tree)
-    return frozenset((key, params[key]) for key, path in paths.items() if _has(decisive, path))
+    return frozenset((key, public_name(params[key])) for key, path in paths.items() if _has(decisive, path))
 
 
 def _has(tree: Any, path: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from kerasdl.config.identity import config_hash, deciding, differences, source_digests
+from kerasdl.config.renames import rename_targets
 from kerasdl.config.training_checks import can_be_run_id
 from kerasdl.errors import ResumeError
 from kerasdl.runs.folder import FINISHED, Record, RunFolder, find, folder_named, folders
@@ -63,6 +64,7 @@ def with_saved_configuration(config: DictConfig, overrides: Sequence[str], group
         return config
     folder = find(config.paths.output_dir, config.resume)
     saved = OmegaConf.create(folder.record.config)
+    rename_targets(saved)
     saved.tracking.uri = folder.here(saved.tracking.uri)
     for key in [*typed, "paths", "resume"]:  # where things are is this machine's
         if key.partition(".")[0] in config:  # Hydra's own settings aren't

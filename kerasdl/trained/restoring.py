@@ -9,6 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kerasdl import console, data, runs
 from kerasdl.config import typed
+from kerasdl.config.renames import rename_targets
 from kerasdl.config.schema import Paths
 from kerasdl.errors import ResumeError, TrackingError
 from kerasdl.models.signature import Signature
@@ -36,6 +37,7 @@ def configuration(found: Found, folder: runs.RunFolder | None = None) -> DictCon
     config = OmegaConf.create(folder.record.config) if folder else _kept_configuration(found)
     if not isinstance(config, DictConfig) or any(key not in config for key in _NEEDED):
         raise TrackingError(f"config.yaml of run {found.run.id} must be one of kerasdl's. Name another run.")
+    rename_targets(config)
     config.paths.cache_dir = os.environ.get("KERASDL_CACHE_DIR") or Paths.cache_dir
     return config
 

@@ -6,11 +6,13 @@ import inspect
 import keras
 import pytest
 import yaml
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from kerasdl import compose
-from kerasdl.config import optimizers, schedules, schema
+from kerasdl.config import optimizers, schema
 from kerasdl.config.checks import check
-from kerasdl.config.composition import conf_dir
+from kerasdl.config.composition import conf_dir, register
 from kerasdl.config.identity import config_hash
 from kerasdl.config.instantiate import instantiate
 
@@ -33,7 +35,7 @@ def test_the_default_is_the_classic_recipe():
     assert (config.optimizer.momentum, config.task.loss, config.schedule._target_.split(".")[-1]) == (
         0.5,
         "cross_entropy",
-        "Constant",
+        "constant",
     )
     assert config == compose(["model=cnn", "data=mnist"])
 
@@ -63,15 +65,55 @@ def test_every_trainable_keras_optimizer_has_a_file():
     assert {node.__name__ for node in optimizers.Optimizer.__subclasses__()} == classes
 
 
-@pytest.mark.parametrize("node", schedules.Schedule.__subclasses__(), ids=lambda node: node.__name__)
-def test_schedule_types_and_files_agree(node):
-    written = compose([f"schedule={node.__name__.lower()}"]).schedule
-    assert {key: written[key] for key in written} == dataclasses.asdict(node())
+def typed_files():
+    """Returns each file of conf/ that names its type in its defaults list, with that type and what it includes."""
+    register()
+    files = []
+    for file in sorted(conf_dir().glob("*/*.yaml")):
+        content = OmegaConf.to_container(OmegaConf.load(file))
+        named = dict(item.popitem() for item in content.pop("defaults", []) if isinstance(item, dict))
+        types = {group: name for group, name in named.items() if group.startswith("/schema")}
+        for group, name in types.items():
+            path = f"{group.removesuffix('@_here_').lstrip('/')}/{name}.yaml"
+            node = ConfigStore.instance().load(path).node
+            base = named.get("/base@_here_")
+            included = OmegaConf.load(conf_dir() / "base" / f"{base}.yaml") if base else {}
+            written = OmegaConf.to_container(OmegaConf.create({**included, **content}))
+            files.append(pytest.param(OmegaConf.get_type(node), written, id=f"{file.parent.name}/{file.stem}"))
+    return files
 
 
-@pytest.mark.parametrize("node", [schema.Trainer, schema.Tracking], ids=lambda node: node.__name__)
-def test_defaults_of_types_and_files_agree(node):
-    assert compose()[node.__name__.lower()] == dataclasses.asdict(node())
+# A choice among the files of a group says what it chooses.
+CHOSEN = {"SGD": {"momentum": 0.5}, "Layers": {"layers": ...}, "Tracking": {"backend": "none", "system_metrics": False,
+          "git_diff": False, "log_model": False}}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "written"), typed_files())
+def test_a_file_has_the_keys_and_defaults_of_its_type(kind, written):
+    """A key's default stands in both, for whoever reads the file and for files that give only what they change."""
+    declared = OmegaConf.to_container(OmegaConf.structured(kind))
+    assert set(written) == set(declared)
+    for key, value in declared.items():
+        chosen = CHOSEN.get(kind.__name__, {}).get(key, value)
+        assert chosen is ... or written[key] in (value, chosen), key
+
+
+def test_the_files_with_a_type_are_all_that_have_keys_of_their_own():
+    typed = {param.values[0] for param in typed_files()}
+    bases = [base for group in schema.CHOICES.values() for base in group.__subclasses__()]
+    assert {kind.__name__ for kind in typed} == {
+        kind.__name__ for kind in (*bases, schema.Data, schema.Trainer, schema.Tracking, schema.Sweep)
+    }
+
+
+def test_the_keys_that_belong_to_no_group_have_their_defaults_in_train_yaml():
+    written = yaml.safe_load((conf_dir() / "train.yaml").read_text())
+    declared = schema.Config()
+    assert (written["seed"], written["resume"]) == (declared.seed, declared.resume)
+    assert written["paths"]["output_dir"] == declared.paths.output_dir
+    assert f"'{declared.paths.cache_dir}'" in written["paths"]["cache_dir"]
+    groups = {*GROUPS} - {"experiment", "debug"}
+    assert {*written} - {"defaults", "hydra"} == {item.name for item in dataclasses.fields(schema.Config)} - groups
 
 
 SWEEPS = {"grid": None, "random": 20, "tpe": 50, "cmaes": 50, "gp": 30}

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from kerasdl import compose
 from kerasdl.config import optimizers, schema
 from kerasdl.config.identity import config_hash, deciding, deciding_part, without_additions
-from kerasdl.config.schema import added
+from kerasdl.config.keys import added
 from kerasdl.tracking.limits import flatten
 
 # As the first versions computed them: whoever changes one of these loses all runs and sweeps that were made before.

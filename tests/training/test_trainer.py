@@ -79,7 +79,7 @@ def test_batch_hooks_are_called_for_every_batch_only_if_there_are_any(config, mo
     assert not hooks_batches([keras.callbacks.ModelCheckpoint("model.keras")])
     monkeypatch.setattr("kerasdl.training.callbacks.Counter", Counter, raising=False)
     monkeypatch.setattr(Counter, "__module__", "kerasdl.training.callbacks")
-    run(config("+callbacks.counter={_target_: kerasdl.training.callbacks.Counter}"))
+    run(config("+callbacks.counter={_target_: kerasdl.callbacks.counter}"))
     assert Counter.batches == 2 * 41
 
 
@@ -143,7 +143,7 @@ def test_ctrl_c_ends_training_after_the_call(config, capsys, monkeypatch, when):
     monkeypatch.setattr("kerasdl.training.callbacks.Interrupt", Interrupt, raising=False)
     monkeypatch.setattr(Interrupt, "__module__", "kerasdl.training.callbacks")
     before = signal.getsignal(signal.SIGINT)
-    result = run(config("+callbacks.interrupt={_target_: kerasdl.training.callbacks.Interrupt}"))
+    result = run(config("+callbacks.interrupt={_target_: kerasdl.callbacks.interrupt}"))
     assert result.status == "KILLED"
     assert len(result.history["loss"]) == 1
     assert "test_loss" not in result.metrics

@@ -63,7 +63,7 @@ class Halved(keras.callbacks.Callback):
 def halving(monkeypatch):
     monkeypatch.setattr("kerasdl.training.callbacks.Halved", Halved, raising=False)
     monkeypatch.setattr(Halved, "__module__", "kerasdl.training.callbacks")
-    return "+callbacks.halved={_target_: kerasdl.training.callbacks.Halved}"
+    return "+callbacks.halved={_target_: kerasdl.callbacks.halved}"
 
 
 def test_weights_that_no_epoch_measured_are_measured(config, halving, monkeypatch):

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from kerasdl.config.renames import rename_targets
 from kerasdl.config.source import recorded_sources
 from kerasdl.report.run_page.attachments import MAX_TEXT, Attachments, Picture, Section, Text
 from kerasdl.report.run_page.charts import Chart, epoch_charts, step_charts
@@ -133,7 +134,10 @@ def _configuration(text: str) -> DictConfig | None:
         return None
     groups = ("model", "data", "task", "optimizer", "schedule", "trainer", "callbacks")
     whole = isinstance(config, DictConfig) and all(isinstance(config.get(group), DictConfig) for group in groups)
-    return config if whole and "seed" in config else None  # type: ignore[operator,return-value]
+    if not whole or "seed" not in config:  # type: ignore[operator]
+        return None
+    rename_targets(config)  # type: ignore[arg-type]
+    return config  # type: ignore[return-value]
 
 
 def _step_charts(steps_csv: str | None, history: Chronicle) -> list[Chart]:
