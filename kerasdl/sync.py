@@ -1,7 +1,8 @@
-"""Sends to MLflow what runs had to leave behind: `python -m kerasdl.sync` or `kerasdl-sync`.
+"""Sends the results of runs that MLflow doesn't have yet: `python -m kerasdl.sync` or `kerasdl-sync`.
 
-A run whose tracking server went away, or that was killed, keeps on disk what MLflow hasn't got. This sends it, for all
-runs of an output directory, as often as one likes: MLflow gets everything once. How, is `kerasdl.tracking.later`.
+A run whose tracking server became unavailable, or that was killed, keeps the rest of its results on disk. This command
+sends them, for all runs of an output directory. It may be repeated: MLflow gets everything once. The sending itself is
+in `kerasdl.tracking.backlog`.
 """
 
 import argparse
@@ -26,7 +27,7 @@ KEYS = ("paths.output_dir", "tracking.uri")
 def main(arguments: list[str] | None = None) -> None:
     """Parses the command line (`sys.argv[1:]` by default) and sends.
 
-    Exit codes: 0 if nothing is left to send, 1 if something is, 2 for a mistyped argument, 130 interrupted.
+    Exit codes: 0 if nothing is left to send, 1 if something is, 2 for a mistyped argument, 130 if interrupted.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -37,14 +38,17 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("Interrupted. What was sent is sent; the rest waits.", file=sys.stderr)
+        print(
+            "Interrupted. Run the same command again to send the rest.",
+            file=sys.stderr,
+        )
         sys.exit(130)
     if left:
         sys.exit(1)
 
 
 def _send_all(config: SimpleNamespace) -> int:
-    """Sends what each run left behind, a line a run; returns the number of runs that still have something to send."""
+    """Sends the backlog of each run, printing a line for each; returns the number of runs that still have one."""
     from kerasdl import tracking
     from kerasdl.tracking.journal import has_unsent
 
@@ -54,10 +58,10 @@ def _send_all(config: SimpleNamespace) -> int:
     every = [*folders(output_dir), *sweep_folders(output_dir)]
     waiting = [folder for folder in every if has_unsent(folder.tracking)]
     if not waiting:
-        print(f"Nothing waits to be sent: MLflow has all of the runs in {output_dir}.")
+        print(f"Nothing to send: MLflow has all results of the runs in {output_dir}.")
     located = tracking.locate(config)
     left = 0
-    for folder in reversed(waiting):  # the oldest first, as they would have arrived
+    for folder in reversed(waiting):  # the oldest first, as they would have been sent
         try:
             run, count = _send(folder, located)
             print(f"run {run}: {count} {'entry' if count == 1 else 'entries'} sent", flush=True)
@@ -68,20 +72,22 @@ def _send_all(config: SimpleNamespace) -> int:
 
 
 def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
-    """Sends what one run left behind, with a bar on a terminal; returns the run's id and the number of entries."""
+    """Sends the backlog of one run, with a bar on a terminal; returns the run's id and the number of entries."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from kerasdl.tracking.later import send_waiting
+    from kerasdl.tracking.backlog import send_backlog
 
     try:
         folder.lock()
     except ResumeError as error:
-        raise TrackingError(f"run {folder.id} is left out: a process works on it, and sends by itself.") from error
+        raise TrackingError(
+            f"run {folder.id} is left out: a process is working on it and sends its results."
+        ) from error
     try:
         columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
         with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
             task = bar.add_task(f"run {folder.id}", total=None)
-            count = send_waiting(folder, located, lambda sent, total: bar.update(task, completed=sent, total=total))
+            count = send_backlog(folder, located, lambda sent, total: bar.update(task, completed=sent, total=total))
             return folder.id, count
     finally:
         folder.unlock()
@@ -90,15 +96,16 @@ def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kerasdl-sync",
-        description="Sends to MLflow what runs had to leave behind, because a server was away or they were killed.",
+        description="Sends the results of runs that MLflow doesn't have yet, because its server was unavailable or the "
+        "run was killed.",
         epilog="Example: python -m kerasdl.sync paths.output_dir=results",
     )
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help=f"paths.output_dir=DIR (default {Paths.output_dir}), as given to training; tracking.uri=URI only for a "
-        "store whose address has a password, which runs don't keep",
+        help=f"paths.output_dir=DIR (default {Paths.output_dir}), as given to training; tracking.uri=URI is "
+        "only needed for a store whose address has a password, because runs don't store it",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""The command that sends what runs left behind. What is sent, and how often, is tested in tests/tracking."""
+"""The command that sends the backlog of runs. What is sent, and that it is sent once, is tested in tests/tracking."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def left_behind(tmp_path):
 
 
 def fails(capsys, *arguments, code=1):
-    """Returns what `sync` says as an error."""
+    """Returns the error that `sync` prints."""
     with pytest.raises(SystemExit) as caught:
         sync.main(list(arguments))
     assert caught.value.code == code
@@ -53,7 +53,7 @@ def fails(capsys, *arguments, code=1):
 
 def test_nothing_to_do_is_no_failure(tmp_path, capsys):
     sync.main([f"paths.output_dir={tmp_path}"])
-    assert capsys.readouterr().out.startswith("Nothing waits to be sent")
+    assert capsys.readouterr().out.startswith("Nothing to send")
 
 
 def test_runs_that_were_killed_early_are_created_and_sent_once(left_behind, tmp_path, capsys):
@@ -70,7 +70,7 @@ def test_runs_that_were_killed_early_are_created_and_sent_once(left_behind, tmp_
         assert run.info.run_name == "first"
         assert client.get_experiment(run.info.experiment_id).name == record.experiment == "killed"
     sync.main([f"paths.output_dir={tmp_path}"])
-    assert capsys.readouterr().out.startswith("Nothing waits to be sent")
+    assert capsys.readouterr().out.startswith("Nothing to send")
 
 
 def test_what_a_sweep_left_is_sent_too(tmp_path, capsys):
@@ -99,7 +99,7 @@ def test_a_run_at_work_is_left_out(left_behind, tmp_path, capsys):
     try:
         assert process.stdout.readline() == "locked\n"
         said = fails(capsys, f"paths.output_dir={tmp_path}")
-        assert said == f"Error: run {folder.id} is left out: a process works on it, and sends by itself.\n"
+        assert said == f"Error: run {folder.id} is left out: a process is working on it and sends its results.\n"
     finally:
         process.communicate("\n", timeout=20)
     assert has_unsent(folder.tracking)
@@ -109,7 +109,7 @@ def test_a_database_that_has_the_run_and_is_gone_is_not_replaced_by_another(left
     left_behind(f"sqlite:///{tmp_path}/gone/mlflow.db", run_id="abc")
     said = fails(capsys, f"paths.output_dir={tmp_path}")
     assert said.startswith("Error: run abc is in ")
-    assert f"sqlite:///{tmp_path}/mlflow.db, which is named now, is another store" in said
+    assert f"sqlite:///{tmp_path}/mlflow.db, is another one" in said
     assert not (tmp_path / "mlflow.db").exists()
 
 
@@ -138,17 +138,17 @@ def test_what_the_artifact_store_refused_is_kept_and_sent_when_it_takes_it(confi
     (output / "artifacts").touch()  # a file where MLflow wants a folder
     result = kerasdl.run(config("debug=one_batch", tracking="mlflow"))
     (problem,) = result.problems
-    assert "did not take requirements.txt, config.yaml, " in problem or "did not take config.yaml, " in problem
+    assert "refused requirements.txt, config.yaml, " in problem or "refused config.yaml, " in problem
     assert "is kept in" in problem
     assert f"python -m kerasdl.sync paths.output_dir={output}" in problem
     network = kerasdl.load(result.run_id, output_dir=output, checkpoint="last")  # needs nothing from that store
     assert network.image_shape == (8, 8, 1)
-    assert "did not take" in fails(capsys, f"paths.output_dir={output}")
+    assert "refused" in fails(capsys, f"paths.output_dir={output}")
     (output / "artifacts").unlink()
     sync.main([f"paths.output_dir={output}"])
     assert f"run {result.run_id}: " in capsys.readouterr().out
     sync.main([f"paths.output_dir={output}"])
-    assert capsys.readouterr().out.startswith("Nothing waits to be sent")
+    assert capsys.readouterr().out.startswith("Nothing to send")
     network = kerasdl.load(result.run_id, output_dir=output)
     images = np.zeros((2, 8, 8, 1), np.uint8)
     np.testing.assert_array_equal(network(images), result.model.predict(images, verbose=0))

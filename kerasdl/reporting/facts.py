@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from kerasdl.config.metrics import direction
 from kerasdl.console import duration
-from kerasdl.tracking.chronicle import Chronicle
+from kerasdl.tracking.history import RunHistory
 from kerasdl.tracking.lookup import Found
 
 Rows = list[tuple[str, str]]
@@ -24,7 +24,7 @@ def progress(found: Found) -> str:
     return f"{run.state} after {epochs} of {run.params.get('trainer.epochs', '?')} epochs"
 
 
-def summary(found: Found, course: Chronicle) -> Rows:
+def summary(found: Found, course: RunHistory) -> Rows:
     """Returns (what, text): the lines below the page's heading."""
     run = found.run
     model = run.params.get("model._target_", "").removesuffix(".build").rpartition(".")[2]
@@ -51,7 +51,7 @@ def _test(found: Found) -> str:
     return ", ".join(f"{name[5:].replace('_', ' ')} {_number(name, metrics[name])}" for name in names)
 
 
-def numbers(found: Found, course: Chronicle) -> Rows:
+def numbers(found: Found, course: RunHistory) -> Rows:
     """Returns (what, number): the test's, the best of the validation's, time and speed."""
     run, rows = found.run, []
     for name in ("test_accuracy", "test_loss"):
@@ -70,7 +70,7 @@ def numbers(found: Found, course: Chronicle) -> Rows:
     return rows
 
 
-def _epoch(step: int, course: Chronicle) -> str:
+def _epoch(step: int, course: RunHistory) -> str:
     epochs = dict(course.histories.get("epoch", ()))
     return f", epoch {epochs[step]:g}" if step in epochs else f", step {step}"
 
@@ -79,7 +79,7 @@ def _number(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if name.endswith(_SHARES) and 0 <= value <= 1 else f"{value:.4f}"
 
 
-def environment(found: Found, course: Chronicle, packages: str, has_diff: bool) -> Rows:
+def environment(found: Found, course: RunHistory, packages: str, has_diff: bool) -> Rows:
     """Returns (what, text): code, packages, machine and data.
 
     Args:

@@ -20,7 +20,7 @@ from kerasdl.reporting.facts import environment, numbers, progress, summary
 from kerasdl.reporting.going_on import commands, resume_command
 from kerasdl.reporting.reproduction import Reproduction, reproduce
 from kerasdl.reporting.settings import Setting, settings
-from kerasdl.tracking.chronicle import Chronicle
+from kerasdl.tracking.history import RunHistory
 from kerasdl.tracking.lookup import Found
 
 
@@ -75,7 +75,7 @@ class Page:
     files: Sequence[str]
 
 
-def gather(found: Found, course: Chronicle, folder: Path) -> Page:
+def gather(found: Found, course: RunHistory, folder: Path) -> Page:
     """Reads a run.
 
     Args:
@@ -137,7 +137,7 @@ def _configuration(text: str) -> DictConfig | None:
     return config if whole and "seed" in config else None  # type: ignore[operator,return-value]
 
 
-def _step_charts(steps_csv: str | None, course: Chronicle) -> list[Chart]:
+def _step_charts(steps_csv: str | None, course: RunHistory) -> list[Chart]:
     """Returns charts of every step, from the run's own table, or of the intervals where a run failed without one."""
     if steps_csv:
         try:
