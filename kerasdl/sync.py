@@ -1,8 +1,7 @@
-"""Sends the results of runs that MLflow doesn't have yet: `python -m kerasdl.sync` or `kerasdl-sync`.
+"""Sends to MLflow what runs could not send themselves: `python -m kerasdl.sync` or `kerasdl-sync`.
 
-A run whose tracking server became unavailable, or that was killed, keeps the rest of its results on disk. This command
-sends them, for all runs of an output directory. It may be repeated: MLflow gets everything once. The sending itself is
-in `kerasdl.tracking.backlog`.
+A run whose tracking server was unavailable, or that was killed, keeps on disk what MLflow doesn't have yet. This sends
+it, for all runs of an output directory. It may be repeated: MLflow gets everything once (`kerasdl.tracking.backlog`).
 """
 
 import argparse
@@ -27,7 +26,7 @@ KEYS = ("paths.output_dir", "tracking.uri")
 def main(arguments: list[str] | None = None) -> None:
     """Parses the command line (`sys.argv[1:]` by default) and sends.
 
-    Exit codes: 0 if nothing is left to send, 1 if something is, 2 for a mistyped argument, 130 if interrupted.
+    Exit codes: 0 if nothing is left to send, 1 if something is, 2 for a mistyped argument, 130 interrupted.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -38,17 +37,14 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print(
-            "Interrupted. Run the same command again to send the rest.",
-            file=sys.stderr,
-        )
+        print("Interrupted. The rest is kept on disk; run the same command again to send it.", file=sys.stderr)
         sys.exit(130)
     if left:
         sys.exit(1)
 
 
 def _send_all(config: SimpleNamespace) -> int:
-    """Sends the backlog of each run, printing a line for each; returns the number of runs that still have one."""
+    """Sends what each run left, with a line for each; returns the number of runs that still have something to send."""
     from kerasdl import tracking
     from kerasdl.tracking.journal import has_unsent
 
@@ -58,10 +54,10 @@ def _send_all(config: SimpleNamespace) -> int:
     every = [*folders(output_dir), *sweep_folders(output_dir)]
     waiting = [folder for folder in every if has_unsent(folder.tracking)]
     if not waiting:
-        print(f"Nothing to send: MLflow has all results of the runs in {output_dir}.")
+        print(f"Nothing waits to be sent: MLflow has all of the runs in {output_dir}.")
     located = tracking.locate(config)
     left = 0
-    for folder in reversed(waiting):  # the oldest first, as they would have been sent
+    for folder in reversed(waiting):  # the oldest first, as they would have arrived
         try:
             run, count = _send(folder, located)
             print(f"run {run}: {count} {'entry' if count == 1 else 'entries'} sent", flush=True)
@@ -72,7 +68,7 @@ def _send_all(config: SimpleNamespace) -> int:
 
 
 def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
-    """Sends the backlog of one run, with a bar on a terminal; returns the run's id and the number of entries."""
+    """Sends what one run left, with a bar on a terminal; returns the run's id and the number of entries."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from kerasdl.tracking.backlog import send_backlog
@@ -81,7 +77,7 @@ def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
         folder.lock()
     except ResumeError as error:
         raise TrackingError(
-            f"run {folder.id} is left out: a process is working on it and sends its results."
+            f"run {folder.id} is skipped: another process is using it, and sends its data itself."
         ) from error
     try:
         columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
@@ -96,16 +92,15 @@ def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kerasdl-sync",
-        description="Sends the results of runs that MLflow doesn't have yet, because its server was unavailable or the "
-        "run was killed.",
+        description="Sends to MLflow what runs could not send, because the server was unavailable or they were killed.",
         epilog="Example: python -m kerasdl.sync paths.output_dir=results",
     )
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help=f"paths.output_dir=DIR (default {Paths.output_dir}), as given to training; tracking.uri=URI is "
-        "only needed for a store whose address has a password, because runs don't store it",
+        help=f"paths.output_dir=DIR (default {Paths.output_dir}), as given to training; tracking.uri=URI only for a "
+        "store whose address has a password, which runs don't keep",
     )
     return parser
 
