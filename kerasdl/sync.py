@@ -1,7 +1,7 @@
 """Sends to MLflow what runs could not send themselves: `python -m kerasdl.sync` or `kerasdl-sync`.
 
 A run whose tracking server was unavailable, or that was killed, keeps on disk what MLflow doesn't have yet. This sends
-it, for all runs of an output directory. It may be repeated: MLflow gets everything once (`kerasdl.tracking.later`).
+it, for all runs of an output directory. It may be repeated: MLflow gets everything once (`kerasdl.tracking.backlog`).
 """
 
 import argparse
@@ -71,7 +71,7 @@ def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
     """Sends what one run left, with a bar on a terminal; returns the run's id and the number of entries."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from kerasdl.tracking.later import send_waiting
+    from kerasdl.tracking.backlog import send_backlog
 
     try:
         folder.lock()
@@ -83,7 +83,7 @@ def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
         columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
         with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
             task = bar.add_task(f"run {folder.id}", total=None)
-            count = send_waiting(folder, located, lambda sent, total: bar.update(task, completed=sent, total=total))
+            count = send_backlog(folder, located, lambda sent, total: bar.update(task, completed=sent, total=total))
             return folder.id, count
     finally:
         folder.unlock()

@@ -1,4 +1,4 @@
-"""The command that sends what runs left behind. What is sent, and how often, is tested in tests/tracking."""
+"""The command that sends the backlog of runs. What is sent, and that it is sent once, is tested in tests/tracking."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def left_behind(tmp_path):
 
 
 def fails(capsys, *arguments, code=1):
-    """Returns what `sync` says as an error."""
+    """Returns the error that `sync` prints."""
     with pytest.raises(SystemExit) as caught:
         sync.main(list(arguments))
     assert caught.value.code == code
@@ -109,7 +109,7 @@ def test_a_database_that_has_the_run_and_is_gone_is_not_replaced_by_another(left
     left_behind(f"sqlite:///{tmp_path}/gone/mlflow.db", run_id="abc")
     said = fails(capsys, f"paths.output_dir={tmp_path}")
     assert said.startswith("Error: run abc is in ")
-    assert f"sqlite:///{tmp_path}/mlflow.db, which is named now, is another store" in said
+    assert f"sqlite:///{tmp_path}/mlflow.db, is another one" in said
     assert not (tmp_path / "mlflow.db").exists()
 
 
@@ -138,12 +138,12 @@ def test_what_the_artifact_store_refused_is_kept_and_sent_when_it_takes_it(confi
     (output / "artifacts").touch()  # a file where MLflow wants a folder
     result = kerasdl.run(config("debug=one_batch", tracking="mlflow"))
     (problem,) = result.problems
-    assert "did not take requirements.txt, config.yaml, " in problem or "did not take config.yaml, " in problem
+    assert "refused requirements.txt, config.yaml, " in problem or "refused config.yaml, " in problem
     assert "is kept in" in problem
     assert f"python -m kerasdl.sync paths.output_dir={output}" in problem
     network = kerasdl.load(result.run_id, output_dir=output, checkpoint="last")  # needs nothing from that store
     assert network.image_shape == (8, 8, 1)
-    assert "did not take" in fails(capsys, f"paths.output_dir={output}")
+    assert "refused" in fails(capsys, f"paths.output_dir={output}")
     (output / "artifacts").unlink()
     sync.main([f"paths.output_dir={output}"])
     assert f"run {result.run_id}: " in capsys.readouterr().out

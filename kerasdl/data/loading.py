@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 
 from kerasdl.config.instantiate import locate
 from kerasdl.data import memory_budget, subsets
@@ -69,7 +68,9 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
     resident = nbytes <= budget
     names = [name for name, feature in features.all.items() if resident or feature.is_scalar]
     columns = {part.spec: source.read(part.spec, part.segments, names) for part in parts}
-    splits = _resident(source, parts, columns, config, seed) if resident else _streamed(source, parts, columns, config, seed)
+    splits = (
+        _resident(source, parts, columns, config, seed) if resident else _streamed(source, parts, columns, config, seed)
+    )
     return Data(
         info=source.info,
         train=splits["train"],

@@ -22,6 +22,8 @@ from kerasdl.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from kerasdl.data.decoded import Cache
+
 # Of sets that come with this package, where TFDS's metadata say nothing; see kerasdl/data/embedded.
 _LICENCES = {"mnist": "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes, Christopher J.C. Burges)"}
 _CHANNELS_WHERE_THEY_VARY = 3
@@ -55,14 +57,16 @@ class Tfds:
         targets = {}
         if self.label_key:
             targets["label"] = label(_class_names(config.name, features[self.label_key]))
+        licence = getattr(self.builder.info.redistribution_info, "license", "")
         name = "/".join(part for part in (self.builder.name, _builder_config(self.builder)) if part)
         version = str(self.builder.version)
+        self._cache: Cache | None = None
         self.info = DataInfo(
             name=name,
             version=version,
             features=Features({"image": image(*shape)}, targets),
             uri=f"tfds://{name}/{version}",
-            licence=getattr(self.builder.info.redistribution_info, "license", "") or _LICENCES.get(self.builder.name, ""),
+            licence=licence or _LICENCES.get(self.builder.name, ""),
             citation=self.builder.info.citation or "",
         )
 
@@ -87,6 +91,7 @@ class Tfds:
         return source
 
     def read(self, spec: str, segments: Sequence[Segment], names: Sequence[str]) -> dict[str, np.ndarray]:
+        assert self._cache, "the data is prepared before it is read"
         return self._cache.read(spec, segments, names)
 
     def stream(self, segments: Sequence[Segment]) -> "tf.data.Dataset":

@@ -176,7 +176,8 @@ def _of_each_class(network: "Trained", limit: int) -> "Pictures":
     classes = range(len(network.class_names))
     count = 8 * len(classes)
     while True:
-        pixels, labels = trained.examples(split, count)
+        batch = trained.examples(split, count)
+        pixels, labels = batch["image"], batch["label"]
         first = [int(np.argmax(labels == number)) for number in classes if (labels == number).any()]
         if len(first) == len(classes) or count >= min(split.size, _SEARCHED * len(classes)):
             break

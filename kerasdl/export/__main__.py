@@ -92,8 +92,8 @@ def _source(network: trained.Trained, data: "Data") -> "Source":
     from kerasdl.export.formats.litert_int8 import CALIBRATION_IMAGES
     from kerasdl.export.source import Source, in_float32
 
-    calibration, _ = trained.examples(data.train, CALIBRATION_IMAGES)
-    return Source(in_float32(network.model), calibration)
+    calibration = trained.examples(data.train, CALIBRATION_IMAGES)
+    return Source(in_float32(network.model), calibration["image"])
 
 
 def _check(source: "Source", data: "Data", split: str, examples: int) -> "Check":
@@ -104,7 +104,8 @@ def _check(source: "Source", data: "Data", split: str, examples: int) -> "Check"
     name = next(name for name in (split, *_SPLITS) if name in splits)
     if name != split:
         warn(f"the run has no {split} split: files are compared on images of {name}.")
-    return check_of(source.model, name, *trained.examples(splits[name], examples))
+    batch = trained.examples(splits[name], examples)
+    return check_of(source.model, name, batch["image"], batch["label"])
 
 
 def _export(

@@ -173,7 +173,8 @@ def _examples(network: "Trained", split: str, count: int | None) -> "tuple[Examp
     found = getattr(data, split)
     if found is None:
         raise DataError(f"split: {data.info.name} has no {split} split here. Take another: split=train.")
-    images, labels = trained.examples(found, count)
+    batch = trained.examples(found, count)
+    images, labels = batch["image"], batch["label"]
     which = "all" if len(images) == found.size else "the first"
     subject = f"{network.model.name} on {which} {len(images):,} examples of {data.info.name}'s {split} split"
     return Examples(network.on_pixels(), images, labels), subject

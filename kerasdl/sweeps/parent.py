@@ -118,10 +118,10 @@ class Parent:
         child = folder_named(self._config.paths.output_dir, folder)
         if child is None or self._config.tracking.backend == "none":
             return
-        from kerasdl.tracking.later import end_left
+        from kerasdl.tracking.backlog import end_dead_run
 
         try:
-            end_left(child, tracking.locate(self._config), status, trace)
+            end_dead_run(child, tracking.locate(self._config), status, trace)
         except (TrackingError, ResumeError) as error:
             warn(str(error))
 

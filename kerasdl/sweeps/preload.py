@@ -24,7 +24,7 @@ _MODULES = (
     "kerasdl.assembly",
     "kerasdl.data.loading",
     "kerasdl.experiment",
-    "kerasdl.tracking.recording",
+    "kerasdl.tracking.recorder",
     "kerasdl.training.loop",
     "kerasdl.training.trainer",
 )

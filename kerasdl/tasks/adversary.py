@@ -27,9 +27,7 @@ class Adversary:
             start, a small network may never get away from giving every image the same answer.
     """
 
-    def __init__(
-        self, attack: Attack, logits: Logits, key: Callable[[tf.Tensor], tf.Tensor], warmup_steps: float = 0
-    ):
+    def __init__(self, attack: Attack, logits: Logits, key: Callable[[tf.Tensor], tf.Tensor], warmup_steps: float = 0):
         self._attack = attack
         self._logits = logits
         self._key = key

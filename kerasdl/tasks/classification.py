@@ -182,9 +182,7 @@ class Classification(Task):
             for name, k in self._top.items():
                 statistics[name] = losses.total(tf.cast(ranks < k, tf.float32), batch)
         if self._counts_confusion(training):
-            statistics["confusion"] = measures.confusion(
-                labels, predicted, self.classes, weights=batch.get("mask")
-            )
+            statistics["confusion"] = measures.confusion(labels, predicted, self.classes, weights=batch.get("mask"))
         return statistics
 
     def _counts_confusion(self, training: bool) -> bool:
@@ -212,7 +210,7 @@ def _check_classes(context: TaskContext, counts: np.ndarray, names: Sequence[str
     if np.count_nonzero(counts) > 1:
         return
     config = context.config.data
-    found = f"training examples are of the class {names[counts.argmax()]!r}"
+    found = f"training examples are of the class {names[int(counts.argmax())]!r}"
     if config.fraction < 1 or config.batches is not None:
         warn(f"all {counts.sum():,} {found} with data.fraction={config.fraction} and data.batches={config.batches}.")
         return
@@ -222,9 +220,7 @@ def _check_classes(context: TaskContext, counts: np.ndarray, names: Sequence[str
     )
 
 
-def _class_weights(
-    choice: str | Sequence[float] | None, classes: int, counts: np.ndarray | None
-) -> tf.Tensor | None:
+def _class_weights(choice: str | Sequence[float] | None, classes: int, counts: np.ndarray | None) -> tf.Tensor | None:
     if choice is None or counts is None:  # weights are training's alone
         return None
     if isinstance(choice, str):

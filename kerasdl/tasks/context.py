@@ -67,7 +67,8 @@ class TaskContext:
         Raises:
             ConfigError: `model` names no network, or one that doesn't fit.
         """
-        model, where, names = self.config.model, "model", ()
+        names: tuple[str, ...] = ()
+        model, where = self.config.model, "model"
         if role in model and _names_target(model[role]):
             model, where, names = model[role], f"model.{role}", (role,)
         elif not _names_target(model):

@@ -1,9 +1,8 @@
 """Sums over the examples of a batch, as every task needs them.
 
-A batch that is padded to a static shape has a feature `mask`, 1 for an example and 0 for what pads. A loss is a sum over
+A batch that is padded to a static shape has a feature `mask`, 1 for an example and 0 for padding. A loss is a sum over
 examples divided by the number of examples in the whole step, so that the gradients of replicas add up to those of one
-device: where a step is divided among replicas, each batch has a scalar `step_size`, the number of examples in all of
-them.
+device. Where a step is divided among replicas, each batch has a scalar `step_size`, the number of examples in them all.
 """
 
 import keras

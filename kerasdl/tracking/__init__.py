@@ -7,7 +7,7 @@ inside the functions that need it. Nothing else in the project imports MLflow.
 from kerasdl.tracking.checks import Away
 from kerasdl.tracking.listener import TrackingListener
 from kerasdl.tracking.mlflow_tracker import MlflowTracker
-from kerasdl.tracking.none import NoTracker
+from kerasdl.tracking.no_tracker import NoTracker
 from kerasdl.tracking.store import Store, locate, open_store
 
 Tracker = MlflowTracker | NoTracker

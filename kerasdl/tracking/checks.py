@@ -1,7 +1,7 @@
-"""Whether a directory, a database file or a server can hold runs, found out in a moment and without MLflow.
+"""Checks quickly, without MLflow, whether a directory, a database file or a server can hold runs.
 
-An experiment asks before it prepares data or builds a network, so that a full disk or a mistyped address costs the
-user a second and not an hour. Each check raises a `TrackingError` that names the key to change.
+An experiment does so before it prepares data or builds a network, so that a full disk or a mistyped address costs the
+user a second instead of an hour. Each check raises a `TrackingError` that names the key to change.
 """
 
 import http.client
@@ -20,15 +20,15 @@ from kerasdl.tracking import secrets
 
 MIN_FREE_BYTES = 50 * 2**20
 SERVER_TIMEOUT_SECONDS = 3.0
-_WITHOUT_SCHEME = ("databricks", "databricks-uc", "uc")  # MLflow's addresses that look like folders
+_WITHOUT_SCHEME = ("databricks", "databricks-uc", "uc")  # addresses of MLflow that look like folders
 
 
 class Away(TrackingError):
-    """A tracking server that doesn't answer; a run that goes on may wait for it."""
+    """A tracking server that doesn't answer; a run that is resumed may wait for it."""
 
 
 def check_address(uri: str, key: str) -> None:
-    """Raises TrackingError if `uri` is a folder: MLflow keeps no runs in files any more, unless its user insists."""
+    """Raises TrackingError if `uri` is a folder: MLflow keeps no runs in files any more, unless that is switched on."""
     if urllib.parse.urlsplit(uri).scheme not in ("", "file") or uri in _WITHOUT_SCHEME:
         return
     if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
@@ -41,7 +41,7 @@ def check_address(uri: str, key: str) -> None:
 
 
 def check_directory(directory: Path, key: str) -> None:
-    """Raises TrackingError unless files can be made in `directory`, which is created if it doesn't exist."""
+    """Raises TrackingError unless files can be written to `directory`, which is created if it doesn't exist."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory) as file:
@@ -57,12 +57,12 @@ def check_directory(directory: Path, key: str) -> None:
     if free < MIN_FREE_BYTES:
         raise TrackingError(
             f"{key} must have at least {MIN_FREE_BYTES >> 20} MB of free space. Received: '{directory}' with "
-            f"{free / 2**20:.1f} MB. Delete what isn't needed there, or name another directory."
+            f"{free / 2**20:.1f} MB. Free some space there, or name another directory."
         )
 
 
 def check_database(database: Path, key: str) -> None:
-    """Raises TrackingError if `database` exists and isn't an sqlite file."""
+    """Raises TrackingError if `database` exists and isn't a sqlite file."""
     try:
         with open(database, "rb") as file:
             header = file.read(16)
@@ -72,7 +72,7 @@ def check_database(database: Path, key: str) -> None:
         raise TrackingError(f"{key}: {database} can't be read ({error.strerror}). Name another place.") from error
     if header not in (b"", b"SQLite format 3\0"):
         raise TrackingError(
-            f"{key}: {database} must be an sqlite database, but isn't. Move it away, or choose another."
+            f"{key}: {database} must be a sqlite database, and isn't. Move it away, or name another place."
         )
 
 
@@ -87,7 +87,7 @@ def check_server(uri: str, key: str) -> None:
     if problem:
         raise Away(
             f"{key} must be the address of a running MLflow server ({problem}). Received: '{secrets.hide(uri)}'. "
-            "Start the server, correct the address, or go without with tracking=none."
+            "Start the server, correct the address, or train without one: tracking=none."
         )
 
 
@@ -96,10 +96,10 @@ def _ask(url: str) -> str | None:
     try:
         urllib.request.urlopen(url, timeout=SERVER_TIMEOUT_SECONDS).close()
     except urllib.error.HTTPError as error:
-        # A proxy that asks for a password or knows no /health is there; what it allows, MLflow will find out.
+        # A proxy that asks for a password, or doesn't know /health, is there; MLflow finds out what it allows.
         return None if error.code < 500 else f"HTTP status {error.code}"
     except urllib.error.URLError as error:
-        # A private certificate is MLflow's to judge (MLFLOW_TRACKING_SERVER_CERT_PATH).
+        # MLflow decides about a private certificate (MLFLOW_TRACKING_SERVER_CERT_PATH).
         return None if isinstance(error.reason, ssl.SSLCertVerificationError) else str(error.reason)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return str(error) or type(error).__name__

@@ -1,9 +1,9 @@
-"""Whether an experiment or a run is deleted in MLflow, found out in a moment and without MLflow.
+"""Checks quickly, without MLflow, whether an experiment or a run is deleted.
 
-MLflow keeps what is deleted, and takes nothing for it. Its import takes two seconds and opening a store takes more, so
-that training would have begun by then. An sqlite file is read directly, and a server is asked by HTTP: each costs
-milliseconds. What can't be found out here (another kind of database, a server that wants a password) is found out when
-MLflow opens the run.
+MLflow keeps what is deleted, but refuses to add to it. Importing MLflow takes two seconds and opening a store takes
+more, so that training would have begun by then. Here a sqlite file is read directly, and a server is asked by HTTP:
+each takes milliseconds. What can't be checked this way (another kind of database, a server that asks for a password) is
+checked when MLflow opens the run.
 """
 
 import contextlib
@@ -24,15 +24,15 @@ TIMEOUT_SECONDS = 3.0
 
 
 def check(store: "Store", experiment: str, run_id: str | None = None) -> None:
-    """Looks whether a run can be made, or go on.
+    """Checks that a run can be created, or resumed.
 
     Args:
-        store: where; it can be used (`Store.check`).
+        store: where the run is, or will be; `Store.check` has passed.
         experiment: by name.
-        run_id: the run that goes on; None for a new one.
+        run_id: the run that is resumed; None for a new one.
 
     Raises:
-        TrackingError: the experiment, or the run that goes on, is deleted.
+        TrackingError: the experiment, or the run that is resumed, is deleted.
     """
     if run_id is not None and not _is_deleted_run(store, run_id):
         return
@@ -54,7 +54,7 @@ def experiment_error(store: "Store", name: str, experiment_id: str) -> TrackingE
 def run_error(store: "Store", run_id: str) -> TrackingError:
     """Returns the error for a run that is deleted."""
     restore = store.mlflow_command("runs", "restore", "--run-id", run_id)
-    return TrackingError(f"MLflow run {run_id} must not be deleted. Start another run, or restore it: {restore}")
+    return TrackingError(f"MLflow run {run_id} is deleted. Start another run, or restore it: {restore}")
 
 
 def _deleted_experiment(store: "Store", name: str) -> str | None:
@@ -77,7 +77,7 @@ def _is_deleted_run(store: "Store", run_id: str) -> bool:
 
 
 def _rows(database: Path, query: str, value: str) -> list[tuple]:
-    """Returns what a query of an MLflow database finds; nothing if it is locked, new, or none of MLflow's."""
+    """Returns what a query of an MLflow database finds; nothing if it is locked, new, or isn't MLflow's."""
     if not database.is_file():
         return []
     with contextlib.suppress(sqlite3.Error):
@@ -92,7 +92,7 @@ def _answer(store: "Store", call: str, **values: str) -> dict[str, Any]:
     if not store.is_server:
         return {}
     url = f"{store.uri}/api/2.0/mlflow/{call}?{urllib.parse.urlencode(values)}"
-    with contextlib.suppress(OSError, ValueError):  # among them HTTP errors, such as 404 for what isn't there
+    with contextlib.suppress(OSError, ValueError):  # this includes HTTP errors, such as 404 for what isn't there
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:
             answer = json.load(response)
         return answer if isinstance(answer, dict) else {}

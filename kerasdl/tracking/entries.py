@@ -1,7 +1,7 @@
-"""What the journal's entries are: one function builds each kind, and a few read them.
+"""The journal's entries: one function builds each kind, and a few read them.
 
-An entry is a plain dict of what JSON holds, with its `kind`; times are milliseconds since 1970, taken when it happened.
-Files stand in the spool or, if they are the user's, where they are.
+An entry is a dict that JSON can hold, with its `kind`; times are milliseconds since 1970, taken when it happened. An
+entry names a file by its path: in the spool, or where the user has it.
 """
 
 import time
@@ -13,17 +13,17 @@ Point = tuple[str, float, int, int]  # key, value, timestamp in ms, step
 Entry = dict[str, Any]
 
 POINTS = ("metrics", "system", "series")
-RESUMED = "kerasdl.resumed"  # tag: how often the run has gone on
-ROLLBACKS = "rollbacks"  # metric: the number of an attempt, at the step that it began at
+RESUMED = "kerasdl.resumed"  # tag: how often the run has been resumed
+ROLLBACKS = "rollbacks"  # metric: the number of an attempt, at the step at which it began
 
 
-def now() -> int:
+def now_ms() -> int:
     """Returns the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
 def metrics(
-    values: Iterable[tuple[str, float]], step: int, attempt: int, *, of_end: bool = False, after: int = 0
+    values: Iterable[tuple[str, float]], step: int, attempt: int, *, final: bool = False, after: int = 0
 ) -> Entry:
     """Values of several metrics at one training step.
 
@@ -31,17 +31,17 @@ def metrics(
         values: (metric, value).
         step: the training step.
         attempt: the number of rollbacks so far.
-        of_end: whether they are those of a run's end, and stand beside the last epoch's.
-        after: a time that theirs must be later than, whatever the clock says.
+        final: whether they were measured at the end of the run, in addition to those of its last epoch.
+        after: a time, in ms; the values get a later one, even if the clock was set back.
     """
-    timestamp = max(now(), after + 1)
+    timestamp = max(now_ms(), after + 1)
     entry = {"kind": "metrics", "points": [[key, value, timestamp, step] for key, value in values], "attempt": attempt}
-    return entry | {"of_end": True} if of_end else entry
+    return entry | {"of_end": True} if final else entry
 
 
-def system(values: Mapping[str, float], sample: int) -> Entry:
-    """Values of the system's metrics; their step is the number of the sample and says nothing of training."""
-    timestamp = now()
+def system_metrics(values: Mapping[str, float], sample: int) -> Entry:
+    """One sample of the system's metrics; their step is the number of the sample, not a training step."""
+    timestamp = now_ms()
     return {"kind": "system", "points": [[key, float(value), timestamp, sample] for key, value in values.items()]}
 
 
@@ -52,7 +52,7 @@ def series(key: str, first_step: int, values: Sequence[float], attempt: int) -> 
         "key": key,
         "first_step": first_step,
         "values": list(values),
-        "timestamp": now(),
+        "timestamp": now_ms(),
         "attempt": attempt,
     }
 
@@ -66,7 +66,7 @@ def tags(values: Mapping[str, str]) -> Entry:
 
 
 def artifact(path: Path, folder: str | None, spooled: bool) -> Entry:
-    """A file or folder for the artifact folder `folder`; `spooled` if it is ours and goes once it is sent."""
+    """A file or folder for the artifact folder `folder`; `spooled` if it is in the spool and deleted once sent."""
     return {"kind": "artifact", "path": str(path), "folder": folder, "spooled": spooled}
 
 
@@ -87,13 +87,13 @@ def model(folder: Path, step: int) -> Entry:
 
 
 def resumption() -> Entry:
-    """The run is worked on again."""
+    """The run has been resumed."""
     return {"kind": "resumption"}
 
 
 def end(status: str) -> Entry:
-    """The run has ended, now, with `FINISHED`, `FAILED` or `KILLED`."""
-    return {"kind": "end", "status": status, "time": now()}
+    """The run has just ended, as `FINISHED`, `FAILED` or `KILLED`."""
+    return {"kind": "end", "status": status, "time": now_ms()}
 
 
 def points(entry: Entry) -> list[Point]:
@@ -105,12 +105,12 @@ def points(entry: Entry) -> list[Point]:
 
 
 def has_file(entry: Entry) -> bool:
-    """Returns whether the entry stands for files, which go elsewhere than the rest of a run."""
+    """Returns whether the entry is about files, which MLflow keeps apart from the rest of a run."""
     return entry["kind"] in ("artifact", "model")
 
 
 def name(entry: Entry) -> str:
-    """Returns what the entry is, in words for the user."""
+    """Returns what the entry is, in a phrase for the user."""
     match entry["kind"]:
         case "params" | "tags" as kind:
             return f"{kind} {next(iter(entry['values']), '')} ..."
@@ -122,7 +122,7 @@ def name(entry: Entry) -> str:
         case "model":
             return "the model"
         case "resumption":
-            return "that the run goes on"
+            return "that the run was resumed"
         case "end":
             return "the end of the run"
     return "metrics"

@@ -1,7 +1,7 @@
-"""What a run was made with: code, packages, machine and command, so that a result can be traced and repeated.
+"""What a run was made with: code, packages, machine and command, so that a result can be traced and reproduced.
 
-Collected by reading, never by changing anything, and quiet where there is nothing to read: no git, no repository, no
-/proc. Which repositories count is `kerasdl.tracking.repository`; how it is kept is left to the tracker.
+It is only read; nothing is changed, and what can't be read (no git, no repository, no /proc) is left out. `repository`
+finds the repositories.
 """
 
 import functools
@@ -19,7 +19,7 @@ from kerasdl.tracking.repository import repositories
 
 
 def tags() -> dict[str, str]:
-    """Returns the facts that one searches runs by, under MLflow's own keys where it has them."""
+    """Returns the facts by which runs are searched, under MLflow's own keys where it has them."""
     facts = {
         "mlflow.user": user(),
         "mlflow.source.name": sys.argv[0] or "python",
@@ -45,7 +45,7 @@ def tags() -> dict[str, str]:
 
 @functools.cache
 def requirements() -> str:
-    """Returns the installed packages as the lines of a requirements file; read once a process, and its forks."""
+    """Returns the installed packages as the lines of a requirements file; read once in a process and its forks."""
     found = {
         dist.name.lower(): f"{dist.name}=={dist.version}" for dist in importlib.metadata.distributions() if dist.name
     }
@@ -53,7 +53,7 @@ def requirements() -> str:
 
 
 def git_diffs() -> dict[str, str]:
-    """Returns the uncommitted changes of the code in use, by the name of the file to keep them in.
+    """Returns the uncommitted changes of the code in use, keyed by the name of their artifact.
 
     It is `git.diff` for the repository whose commit is `mlflow.source.git.commit`, and `git-<package>.diff` for others.
     """
@@ -65,7 +65,7 @@ def git_diffs() -> dict[str, str]:
 
 
 def cpu_model() -> str:
-    """Returns the processor's name, as far as the system tells."""
+    """Returns the processor's name, or its architecture if the system doesn't tell."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What went wrong in the background: whether it may pass, and how it is told, once and in one line."""
+"""Failures of MLflow and its stores: whether another try may help, and the one line that the user reads."""
 
 import contextlib
 import errno
@@ -16,9 +16,11 @@ from kerasdl.tracking import secrets
 from kerasdl.tracking.store import Store, import_mlflow
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-# What sqlite and the drivers of other databases say when the same call may succeed later.
-_DATABASE_IS_AWAY = re.compile(r"locked|busy|is full|disk i/o|connect|timeout|timed out|server closed|terminat", re.I)
-# What urllib3 says instead of handing on the last of several answers.
+# In messages of sqlite and of other databases' drivers: the same call may succeed later.
+_DATABASE_UNAVAILABLE = re.compile(
+    r"locked|busy|is full|disk i/o|connect|timeout|timed out|server closed|terminat", re.I
+)
+# urllib3's message after several tries, which doesn't contain the last answer itself.
 _RETRIED = re.compile(r"too many (\d+) error responses")
 _DATABASE_REFUSES = re.compile(r"authentication|password|does not exist", re.I)
 
@@ -26,7 +28,7 @@ _DATABASE_REFUSES = re.compile(r"authentication|password|does not exist", re.I)
 def is_temporary(error: Exception) -> bool:
     """Returns whether the same call may succeed later.
 
-    It may if a server is away, busy or in trouble of its own (5xx), a database is locked, or a disk is full.
+    It may if a server is unavailable, busy or has an error of its own (5xx), a database is locked, or a disk is full.
     """
     import requests
     from mlflow.exceptions import MlflowException, RestException
@@ -44,7 +46,7 @@ def is_temporary(error: Exception) -> bool:
             or (isinstance(wrapped, Exception) and not isinstance(wrapped, MlflowException) and is_temporary(wrapped))
         )
     if isinstance(error, OperationalError | sqlite3.OperationalError):
-        return bool(_DATABASE_IS_AWAY.search(str(error))) and not _DATABASE_REFUSES.search(str(error))
+        return bool(_DATABASE_UNAVAILABLE.search(str(error))) and not _DATABASE_REFUSES.search(str(error))
     if isinstance(error, TrackingError):
         return isinstance(error.__cause__, filelock.Timeout)
     if isinstance(error, RuntimeError):  # MLflow uploads with threads, which an ending program can't start any more
@@ -54,10 +56,10 @@ def is_temporary(error: Exception) -> bool:
     )
 
 
-def is_away(error: Exception) -> bool:
-    """Returns whether the store takes nothing at the moment, so that a file had better wait with all that follows it.
+def is_unavailable(error: Exception) -> bool:
+    """Returns whether the store takes nothing at the moment, so that a file and everything after it have to wait.
 
-    Not if what failed may concern files only: the server's own trouble with them (500, 507), or a disk that is full.
+    It isn't if the failure may concern files only: the server can't store them (500, 507), or a disk is full.
     """
     status = _http_status(error)
     full = any(isinstance(cause, OSError) and cause.errno in _FULL for cause in _causes(error))
@@ -65,7 +67,7 @@ def is_away(error: Exception) -> bool:
 
 
 def is_invalid(error: Exception) -> bool:
-    """Returns whether MLflow refuses the very value, so that it can never be stored: a name, a param that changed."""
+    """Returns whether MLflow can never store the value: an invalid name, a param that changed."""
     from mlflow.exceptions import MlflowException
 
     return isinstance(error, MlflowException) and error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
@@ -85,24 +87,25 @@ def _http_status(error: Exception) -> int | None:
     return None
 
 
-def away(store: Store, error: Exception, folder: Path) -> str:
-    """Returns the line for a store that doesn't take anything for the time being."""
-    what = "does not answer" if store.is_server else "can't be written now"
+def unavailable(store: Store, error: Exception, folder: Path) -> str:
+    """Returns the line about a store that takes nothing at the moment."""
+    what = "does not answer" if store.is_server else "can't be written at the moment"
     return (
-        f"{store.describe()} {what} ({reason(error)}); metrics wait in {shorten(folder)} and are sent when it is back."
+        f"{store.describe()} {what} ({reason(error)}). Training continues; its results are kept in {shorten(folder)} "
+        "and sent when the store is available again."
     )
 
 
 def opening_error(error: Exception, store: Store) -> TrackingError:
-    """Returns the error for a store in which no run could be opened."""
+    """Returns the error for a store in which the run couldn't be opened."""
     if isinstance(error, TrackingError):
         return error
-    told = TrackingError(
+    opening = TrackingError(
         f"{store.key} must be a store in which MLflow can open a run ({one_line(error)}). "
-        f"Received: '{store.address}'. Name another one, or go without with tracking=none."
+        f"Received: '{store.address}'. Name another store, or train without one: tracking=none."
     )
-    told.__cause__ = error
-    return told
+    opening.__cause__ = error
+    return opening
 
 
 def waiting_error(
@@ -111,38 +114,39 @@ def waiting_error(
     folder: Path,
     store: Store,
     error: Exception | None,
-    refused: Mapping[str, Exception] | None = None,
+    refusals: Mapping[str, Exception] | None = None,
 ) -> TrackingError:
-    """Returns the error for a run of which something couldn't be sent in time.
+    """Returns the error for a run with entries that couldn't be sent in time.
 
     Args:
         name: the run's id or name.
-        count: number of journal entries that wait.
+        count: number of journal entries that haven't been sent.
         folder: where they are kept.
-        store: where they should go.
-        error: why they couldn't be sent; None if the store was too slow, or refused only what `refused` names.
-        refused: what the store refused while it took the rest, by what it was.
+        store: where they are to be sent.
+        error: why they couldn't be sent; None if the store was too slow, or refused only what `refusals` names.
+        refusals: the errors of what the store refused while it took the rest, by what it was.
     """
-    if error is None and refused:
-        error = next(iter(refused.values()))
-        why = f"did not take {_listed(refused)} ({reason(error)})"
+    if error is None and refusals:
+        error = next(iter(refusals.values()))
+        why = f"refused {_listed(refusals)} ({reason(error)})"
     else:
-        why = f"did not take it ({reason(error)})" if error else "took too long"
+        why = f"didn't take everything ({reason(error)})" if error else "took too long"
     much = "1 entry" if count == 1 else f"{count} entries"
-    told = TrackingError(
-        f"MLflow run {name} is not complete: {store.describe()} {why}. What is left ({much}) is kept in "
+    waiting = TrackingError(
+        f"MLflow run {name} is not complete: {store.describe()} {why}. The rest ({much}) is kept in "
         f"{shorten(folder)}; send it later with: {sync_command(store)}"
     )
-    told.__cause__ = error
-    return told
+    waiting.__cause__ = error
+    return waiting
 
 
 def writing_error(failures: Mapping[str, Exception], name: str) -> TrackingError:
-    """Returns the error for what couldn't be kept at all, neither in MLflow nor here, by what it was."""
+    """Returns the error for what couldn't be stored at all, neither in MLflow nor on this machine, by what it was."""
     first = next(iter(failures.values()))
-    told = TrackingError(f"MLflow run {name} is not complete: could not write {_listed(failures)} ({one_line(first)}).")
-    told.__cause__ = first
-    return told
+    why = one_line(first)
+    writing = TrackingError(f"MLflow run {name} is not complete: couldn't store {_listed(failures)} ({why}).")
+    writing.__cause__ = first
+    return writing
 
 
 def _listed(failures: Mapping[str, Exception]) -> str:
@@ -151,16 +155,16 @@ def _listed(failures: Mapping[str, Exception]) -> str:
 
 
 def sync_command(store: Store) -> str:
-    """Returns the command that sends what waits, from the present working directory."""
+    """Returns the command that sends what is left, to be typed in the present working directory."""
     place = store.place()
-    if store.address == store.uri:  # the run's record has it; it lacks a password only
+    if store.address == store.uri:  # the run's record has the address, without a password
         place.pop("tracking.uri", None)
     return typed.command("sync", place)
 
 
 @contextlib.contextmanager
-def told(store: Store) -> Iterator[None]:
-    """Inside the block, what MLflow and its drivers raise becomes one line for the user, a `TrackingError`."""
+def translated(store: Store) -> Iterator[None]:
+    """Inside the block, errors of MLflow and its drivers become a `TrackingError`: one line for the user."""
     import_mlflow()
     from mlflow.exceptions import MlflowException
     from requests import RequestException
@@ -176,7 +180,7 @@ def told(store: Store) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Returns what is at the bottom of `error`, e.g. "Connection refused"."""
+    """Returns the root cause of `error`, e.g. "Connection refused"."""
     root: BaseException = error
     for cause in _causes(error):
         root = cause

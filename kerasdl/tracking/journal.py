@@ -1,33 +1,34 @@
-"""The way to MLflow on disk: everything that a run reports, in order, until it has been sent and long after.
+"""The journal of a run: everything that it reports, in order, on disk until it has been sent and for good after that.
 
-Training appends an entry and goes on; whoever sends reads from the same file, and `sent` says how far that has come.
-A process may be killed between any two instructions: what was appended is in the system's hands, a line that was cut
-short is found by its checksum, and sending an entry twice is harmless (`kerasdl.tracking.sender`). What the entries
-mean is the business of `kerasdl.tracking.entries`.
+Training appends an entry and continues; the sender reads from the same file, and `sent` says how far it has come. A
+process may be killed between any two instructions: an entry that was appended is with the operating system, a torn line
+is found by its checksum (`journal_lines`), and sending an entry twice is harmless (`sender`). What the entries mean is
+in `entries`.
+
+Why not a table of SQLite: measured on ext4, appending an interval's metrics takes 29 us here and 52 us in a table of
+entries (WAL, synchronous=NORMAL), 233 us with a row per point under a UNIQUE key, 4 ms with synchronous=FULL. While the
+sender makes entries durable, which locks SQLite's only writer, one append in a hundred takes over 0.2 ms here and over
+5 ms there. On a network file system, where WAL doesn't work, an append takes 19 ms. A file that lost its last 5,000
+bytes costs its last entries here; SQLite could read nothing of it, and noticed no flipped bit.
 """
 
 import contextlib
 import errno
-import json
 import os
 import threading
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kerasdl.console import warn
 from kerasdl.files import written_whole
-from kerasdl.tracking import aside
-from kerasdl.tracking.aside import Aside
-
-Entry = dict[str, Any]
-
-_BLOCK = 2**16
+from kerasdl.tracking import journal_lines, refused
+from kerasdl.tracking.entries import Entry
+from kerasdl.tracking.refused import RefusedEntries
 
 
-class Read(NamedTuple):
+class StoredEntry(NamedTuple):
     """An entry as it stands in the journal, between the offsets `begin` and `end`, in bytes."""
 
     entry: Entry
@@ -36,15 +37,13 @@ class Read(NamedTuple):
 
 
 class Journal:
-    """An append-only file of entries, opened for writing; one process at a time, any of its threads.
-
-    Each entry is a line: CRC-32 as eight hexadecimal digits, a space, JSON (with Python's NaN and Infinity).
+    """An append-only file of entries, opened for writing by one process at a time, and by any of its threads.
 
     Args:
         folder: holds the files `journal`, `sent` and `aside`; it exists.
 
     Attributes:
-        aside: which entries wait apart.
+        refused: the entries that the store refused.
 
     Raises:
         OSError: the files can't be made or opened.
@@ -52,20 +51,20 @@ class Journal:
 
     def __init__(self, folder: Path):
         self.path = folder / "journal"
-        self._sent_path = folder / "sent"
         if not self.path.exists():
             with written_whole(self.path):
                 pass  # empty, but sure to be there after a loss of power
         self._file = self.path.open("r+b", buffering=0)
-        self._sent_path.touch()
-        self._sent_file = self._sent_path.open("r+b", buffering=0)
+        sent_path = folder / "sent"
+        sent_path.touch()
+        self._sent_file = sent_path.open("r+b", buffering=0)
         self._lock = threading.Lock()
-        self._kept: deque[bytes] = deque()
+        self._pending: deque[bytes] = deque()  # lines that the disk hasn't taken
         self._disk_error: OSError | None = None  # the last one
         self._damaged: set[int] = set()
-        self._end = self._synced = _cut_torn_line(self._file)
-        self._sent = _valid_offset(_read_sent(self._sent_path), self.path)
-        self.aside = Aside(folder)
+        self._end = self._synced = journal_lines.cut_torn_line(self._file)
+        self._sent = _read_sent(folder)
+        self.refused = RefusedEntries(folder)
 
     @property
     def sent(self) -> int:
@@ -74,30 +73,30 @@ class Journal:
 
     @property
     def end(self) -> int:
-        """The offset behind the last entry on disk, in bytes."""
+        """The offset after the last entry on disk, in bytes."""
         return self._end
 
     @property
-    def kept(self) -> int:
-        """The number of entries that wait in memory, because the disk takes no more."""
-        return len(self._kept)
+    def in_memory(self) -> int:
+        """The number of entries that wait in memory, because the disk is full."""
+        return len(self._pending)
 
     def append(self, entry: Entry) -> None:
         """Writes `entry` to the operating system, which takes microseconds; not yet to the disk itself.
 
-        A full disk stops nobody: entries then wait in memory for a later `append` or `flush`, and a line says so once.
+        A full disk doesn't stop training: entries then wait in memory for a later `append` or `flush`. A warning says
+        so once.
         """
-        text = json.dumps(entry, separators=(",", ":")).encode()
-        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        line = journal_lines.encode(entry)
         with self._lock:
-            self._kept.append(line)
-            self._write_kept()
+            self._pending.append(line)
+            self._write_pending()
 
     def flush(self) -> bool:
-        """Writes what waits in memory, if the disk takes it again; returns whether nothing waits any more."""
+        """Writes what waits in memory, if the disk has space again; returns whether nothing waits any more."""
         with self._lock:
-            self._write_kept()
-            return not self._kept
+            self._write_pending()
+            return not self._pending
 
     def sync(self) -> None:
         """Returns when all entries are on the disk itself and would survive a loss of power.
@@ -110,10 +109,10 @@ class Journal:
         if not everything_is_written and self._disk_error:
             raise self._disk_error
 
-    def unsent(self) -> tuple[int, Iterator[Read]]:
-        """Returns the offset behind what has been appended by now, and what of it is to be sent, read one by one.
+    def unsent(self) -> tuple[int, Iterator[StoredEntry]]:
+        """Returns the offset after what has been appended by now, and what of it is to be sent, read one by one.
 
-        All of it is on the disk itself by then, so that MLflow never knows a point that the journal has lost.
+        All of it is on the disk itself by then, so that MLflow never has a point that the journal has lost.
 
         Raises:
             OSError: the disk is broken.
@@ -124,45 +123,42 @@ class Journal:
 
     def entries(self) -> Iterator[Entry]:
         """Yields every entry ever appended, sent or not."""
-        for read in self._read(0, self._end):
-            yield read.entry
+        for stored in self._read(0, self._end):
+            yield stored.entry
 
-    def set_aside(self) -> Iterator[Read]:
-        """Yields the entries that wait apart, in the order in which they were appended."""
-        for begin in self.aside.begins():
+    def refused_entries(self) -> Iterator[StoredEntry]:
+        """Yields the entries that the store refused, in the order in which they were appended."""
+        for begin in self.refused.offsets():
             yield from self._read(begin, min(begin + 1, self._end))
 
-    def sent_after(self, read: Read) -> Iterator[Entry]:
+    def sent_after(self, stored: StoredEntry) -> Iterator[Entry]:
         """Yields the entries that were appended after another one and have been sent."""
-        yield from (later.entry for later in self._read(read.end, self._sent) if later.begin not in self.aside)
+        yield from (later.entry for later in self._read(stored.end, self._sent) if later.begin not in self.refused)
 
     def waiting(self) -> Iterator[Entry]:
-        """Yields the entries that the store doesn't have: those that wait apart, and those that haven't been sent."""
-        for read in (*self.set_aside(), *self.unsent()[1]):
-            yield read.entry
+        """Yields the entries that the store doesn't have: those that it refused, and those that haven't been sent."""
+        for stored in (*self.refused_entries(), *self.unsent()[1]):
+            yield stored.entry
 
     def mark_sent(self, offset: int) -> None:
         """Notes that everything before `offset` has been sent.
 
-        A full disk or a loss of power may forget it, which costs no more than sending the same again.
+        A full disk or a loss of power may undo the note; the same entries are then sent again, which is harmless.
         """
         self._sent = offset
         with contextlib.suppress(OSError):
             os.pwrite(self._sent_file.fileno(), _SENT_FORMAT % offset, 0)
 
-    def take_kept(self) -> list[Entry]:
-        """Returns what the disk didn't take, and forgets it: for the very end, when there is no later."""
+    def take_from_memory(self) -> list[Entry]:
+        """Returns the entries that wait in memory, and forgets them: for the end of a run whose disk is still full."""
         with self._lock:
-            kept = [json.loads(line[9:]) for line in self._kept]
-            self._kept.clear()
-        return kept
+            entries = [entry for line in self._pending if (entry := journal_lines.decode(line)) is not None]
+            self._pending.clear()
+        return entries
 
-    def count_unsent(self) -> int:
-        """Returns the number of entries that haven't been sent, or wait apart."""
-        with open(self.path, "rb") as file:
-            file.seek(self._sent)
-            on_disk = sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
-        return on_disk + len(self._kept) + len(self.aside)
+    def count_waiting(self) -> int:
+        """Returns the number of entries that haven't been sent, or were refused."""
+        return journal_lines.count(self.path, self._sent) + len(self._pending) + len(self.refused)
 
     def close(self) -> None:
         """Closes the files; nothing may be appended or sent afterwards."""
@@ -180,14 +176,14 @@ class Journal:
             self._synced = end
         return end
 
-    def _write_kept(self) -> None:
-        """Writes waiting lines until the disk takes no more.
+    def _write_pending(self) -> None:
+        """Writes pending lines until the disk takes no more.
 
-        Each goes to the offset behind the last whole line: what an earlier try left there, a piece that a full disk
-        took or a line whose writing was interrupted, is written over.
+        Each goes to the offset after the last whole line. What an earlier try left there is overwritten: a piece that
+        a full disk took, or a line whose writing was interrupted.
         """
-        while self._kept:
-            line = self._kept[0]
+        while self._pending:
+            line = self._pending[0]
             try:
                 written = os.pwrite(self._file.fileno(), line, self._end)
                 if written < len(line):  # the rest doesn't fit, and the next try will say why
@@ -196,31 +192,31 @@ class Journal:
                 if written < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError as error:
-                with contextlib.suppress(OSError):  # what stays is written over, or cut when the journal is opened
+                with contextlib.suppress(OSError):  # what stays is overwritten, or cut when the journal is opened
                     os.ftruncate(self._file.fileno(), self._end)
-                self._say_once(error)
+                self._warn_once(error)
                 return
             self._end += written
-            self._kept.popleft()
+            self._pending.popleft()
 
-    def _say_once(self, error: OSError) -> None:
+    def _warn_once(self, error: OSError) -> None:
         if self._disk_error is None:
             warn(
                 f"{self.path} can't be written ({error.strerror or error}); metrics wait in memory until there is "
-                "space again. Make room."
+                "space again. Free some space on that disk."
             )
         self._disk_error = error
 
-    def _read(self, start: int, end: int) -> Iterator[Read]:
-        """Yields the entries between two offsets; leaves out damaged lines, saying so once for each."""
+    def _read(self, start: int, end: int) -> Iterator[StoredEntry]:
+        """Yields the entries between two offsets; leaves out damaged lines, with one warning for each."""
         with open(self.path, "rb") as file:
             file.seek(start)
             while start < end:
                 line = file.readline()
                 start, begin = start + len(line), start
-                entry = _parse(line)
+                entry = journal_lines.decode(line)
                 if entry is not None:
-                    yield Read(entry, begin, start)
+                    yield StoredEntry(entry, begin, start)
                 elif begin not in self._damaged:
                     self._damaged.add(begin)
                     warn(f"{self.path}: the line at byte {begin} is damaged and was left out ({len(line)} bytes).")
@@ -230,53 +226,19 @@ _SENT_FORMAT = b"%020d\n"
 
 
 def has_unsent(folder: Path) -> bool:
-    """Returns whether the journal in `folder`, if there is one, has anything that waits to be sent; opens nothing."""
-    path = folder / "journal"
+    """Returns whether the journal in `folder`, if there is one, has anything to send; opens nothing for writing."""
     try:
-        size = path.stat().st_size
-        sent = _valid_offset(_read_sent(folder / "sent"), path)
-        return sent < size or any(begin < size for begin in aside.read(folder))
+        size = (folder / "journal").stat().st_size
+        return _read_sent(folder) < size or any(begin < size for begin in refused.read_offsets(folder))
     except FileNotFoundError:
         return False
 
 
-def _read_sent(path: Path) -> int:
-    """Returns the offset in a `sent` file; 0, which sends everything again, if it holds none."""
+def _read_sent(folder: Path) -> int:
+    """Returns the offset in the file `sent`; 0, which sends everything again, if no line of the journal ends there."""
     try:
-        text = path.read_bytes()
+        text = (folder / "sent").read_bytes()
     except FileNotFoundError:
         return 0
-    return int(text) if len(text) == len(_SENT_FORMAT % 0) and text[:-1].isdigit() else 0
-
-
-def _valid_offset(offset: int, path: Path) -> int:
-    """Returns `offset` if a line of the journal ends there, else 0."""
-    if offset == 0:
-        return 0
-    with open(path, "rb") as file:
-        file.seek(offset - 1)
-        return offset if file.read(1) == b"\n" else 0
-
-
-def _parse(line: bytes) -> Entry | None:
-    """Returns the entry in a line; None if its checksum is wrong."""
-    text = line[9:-1]
-    if line[:9] != b"%08x " % zlib.crc32(text) or line[-1:] != b"\n":
-        return None
-    return json.loads(text)
-
-
-def _cut_torn_line(file: Any) -> int:
-    """Cuts what follows the last line break, which a kill or a loss of power left; returns the length that remains."""
-    end = file.seek(0, os.SEEK_END)
-    start = end
-    while start > 0:
-        start = max(start - _BLOCK, 0)
-        file.seek(start)
-        line_break = file.read(_BLOCK).rfind(b"\n")
-        if line_break >= 0:
-            start += line_break + 1
-            break
-    if start < end:
-        file.truncate(start)
-    return start
+    offset = int(text) if len(text) == len(_SENT_FORMAT % 0) and text[:-1].isdigit() else 0
+    return offset if offset and journal_lines.ends_at(folder / "journal", offset) else 0

@@ -1,4 +1,4 @@
-"""How a configuration is made to fit what MLflow takes: flat keys, texts of limited length, batches of limited size."""
+"""Makes values fit MLflow's limits: flat keys, texts of limited length, batches of limited size."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

@@ -1,17 +1,18 @@
 """A trained Keras model as an MLflow model: saved to a folder, then uploaded and tied to its run.
 
 `mlflow.keras.log_model` does both at once, through MLflow's global state (active run, tracking address), which belongs
-to the user of a notebook. The same steps, taken through an explicit client, leave that alone, and let saving happen on
-the thread that owns the model and the upload on another.
+to the user of a notebook. The same steps, taken through an explicit client, leave that state alone. The model is saved
+on the thread that owns it and uploaded on another.
 """
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from kerasdl.errors import TrackingError
-from kerasdl.tracking.failures import one_line, told
-from kerasdl.tracking.upload import upload
+from kerasdl.tracking.artifacts import upload
+from kerasdl.tracking.failures import one_line, translated
 
 if TYPE_CHECKING:
     import keras
@@ -20,25 +21,28 @@ if TYPE_CHECKING:
 
     from kerasdl.tracking.lookup import Found, Model
 
+# What a model takes: one array, or several by name.
+Example = Union["np.ndarray", Mapping[str, "np.ndarray"]]
+
 MODEL_NAME = "model"
 ENTRY_TAG = "kerasdl.entry"
 
 
 def look_up_packages() -> None:
-    """Lets MLflow list the installed packages now, 0.4 s, instead of when the first model is saved."""
+    """Makes MLflow list the installed packages now, which takes 0.4 s, instead of when the first model is saved."""
     from mlflow.utils.requirements_utils import warn_dependency_requirement_mismatches
 
     warn_dependency_requirement_mismatches(["mlflow"])
 
 
-def save(model: "keras.Model", example: "np.ndarray", folder: Path, metadata: dict[str, Any] | None = None) -> None:
+def save(model: "keras.Model", example: Example, folder: Path, metadata: dict[str, Any] | None = None) -> None:
     """Saves `model` in MLflow's format.
 
     Args:
-        model: takes images as in `example`, returns class probabilities, float [n, classes].
-        example: uint8 [n, H, W, C], n >= 1. Signature and input example are taken from it.
-        folder: doesn't exist yet, or is empty.
-        metadata: what else whoever loads it should know, e.g. the classes' names; what JSON holds.
+        model: takes what `example` is, and returns a tensor, or several by name.
+        example: an array (n, ...) or several by name, n >= 1; gives MLflow's signature and input example.
+        folder: an empty folder, or one that doesn't exist yet.
+        metadata: facts for whoever loads it, e.g. the names of the classes; must fit into JSON.
     """
     import keras
     import mlflow.keras
@@ -46,15 +50,15 @@ def save(model: "keras.Model", example: "np.ndarray", folder: Path, metadata: di
     import tensorflow as tf
     from mlflow.models import infer_signature
 
-    folder.mkdir(exist_ok=True)  # MLflow writes the example before it makes the folder
-    probabilities = keras.ops.convert_to_numpy(model(example, training=False))
+    folder.mkdir(exist_ok=True)  # MLflow writes the example before it creates the folder
+    outputs = keras.tree.map_structure(keras.ops.convert_to_numpy, model(example, training=False))
     mlflow.keras.save_model(
         model,
         str(folder),
-        signature=infer_signature(example, probabilities),
-        input_example=example[:1],
+        signature=infer_signature(example, outputs),
+        input_example=keras.tree.map_structure(lambda values: values[:1], example),
         metadata=metadata,
-        # Named here, because MLflow would find them out by loading the model in another process: 9 s.
+        # Otherwise MLflow would find them out by loading the model in another process, which takes 9 s.
         pip_requirements=[
             f"mlflow=={mlflow.__version__}",
             f"tensorflow=={tf.__version__}",
@@ -65,14 +69,14 @@ def save(model: "keras.Model", example: "np.ndarray", folder: Path, metadata: di
 
 
 def attach(client: "MlflowClient", folder: Path, *, run_id: str, experiment_id: str, entry_id: str, step: int) -> None:
-    """Uploads what `save` wrote, as the output "model" of a run; may be repeated, whatever an earlier try has reached.
+    """Uploads what `save` wrote, as the output "model" of a run; may be repeated after a try that failed anywhere.
 
     Args:
         client: of the store that has the run.
         folder: what `save` wrote; its `MLmodel` is completed.
         run_id: the run that trained the model.
         experiment_id: the run's experiment.
-        entry_id: identifies the model for ever, so that it is found again and not created twice.
+        entry_id: identifies the model for good, so that it isn't created twice.
         step: training step of the model.
     """
     from mlflow.entities import LoggedModelOutput
@@ -89,17 +93,16 @@ def attach(client: "MlflowClient", folder: Path, *, run_id: str, experiment_id: 
     description.save(str(folder / "MLmodel"))
     upload(client, logged.artifact_location, folder)
     client.finalize_logged_model(logged.model_id, "READY")
-    # Last, so that a run never has a model whose files are missing; looked up, because MLflow would add it again.
+    # Last, so that a run never has a model without its files; looked up first, because MLflow would add it again.
     outputs = client.get_run(run_id).outputs
     if logged.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
         client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=step)])
 
 
 def load(found: "Found", model: "Model") -> "tuple[keras.Model, dict[str, Any]]":
-    """Returns a logged model and what `save` kept as its metadata.
+    """Returns a logged model and the metadata that `save` was given.
 
-    Of MLflow's format the Keras file alone is opened, in Keras's safe mode; MLflow itself would unpickle what stands
-    beside it.
+    Only the Keras file is opened, in Keras's safe mode; MLflow itself would unpickle the file next to it.
 
     Raises:
         TrackingError: its files are missing or damaged.
@@ -110,7 +113,7 @@ def load(found: "Found", model: "Model") -> "tuple[keras.Model, dict[str, Any]]"
     from mlflow.exceptions import MlflowException
 
     with tempfile.TemporaryDirectory(prefix="kerasdl-") as temporary:
-        with told(found.store):
+        with translated(found.store):
             try:
                 local = mlflow.artifacts.download_artifacts(
                     artifact_uri=model.location, tracking_uri=found.store.uri, dst_path=temporary

@@ -1,12 +1,12 @@
-"""What `run=` means: from a few letters to one run and its model.
+"""What `run=` means: finds a run and its model.
 
     4f2a9c             an MLflow run id, or a unique beginning of one
-    last               the run that began last
+    last               the run that started last
     best               the best finished run of an experiment, by a metric
     mnist_cnn_search   a sweep's name: its best trial; or the name that MLflow shows for a run
-    models:/name@alias a registered model (or models:/name/3): the run that it is from
+    models:/name@alias a registered model (or models:/name/3): the run that it comes from
 
-A run is found whatever its state; whether it has a model is for whoever needs one to say.
+A run is found whatever its state; a command that needs its model calls `require_model`.
 """
 
 import math
@@ -21,7 +21,7 @@ from kerasdl.config.metrics import PREFERRED, is_maximized
 from kerasdl.config.schema import Tracking
 from kerasdl.errors import TrackingError, UserError
 from kerasdl.tracking.artifacts import Artifacts
-from kerasdl.tracking.failures import told
+from kerasdl.tracking.failures import translated
 from kerasdl.tracking.reading import KIND, SWEEP, Run, as_run
 from kerasdl.tracking.store import Store, locate, require
 
@@ -38,7 +38,7 @@ class Model:
 
     Attributes:
         location: where its files are, an address that MLflow can download from.
-        step: training steps that it has behind it; None for one that is known by its registration only.
+        step: number of training steps that it has had; None for one that was found in the registry.
     """
 
     location: str
@@ -51,8 +51,8 @@ class Found:
 
     Attributes:
         run: the run.
-        name: what MLflow shows for it, e.g. `magnificent-loon-961`.
-        model: the last model that it has logged, or the registered one that was asked for; None if it has none.
+        name: the one that MLflow shows, e.g. `magnificent-loon-961`.
+        model: the last model that it has logged, or the registered one that was named; None if there is none.
         artifacts: its files and numbers.
         store: where it is.
         client: of that store.
@@ -73,18 +73,19 @@ def find(
 
     Args:
         config: has `tracking` and `paths`, which say where runs are (`kerasdl.config.composition.place`).
-        run: see above.
-        experiment: by name: where `last` (default: every experiment) and `best` (default: `kerasdl`) are looked for.
-        metric: what `best` goes by; default: the first of `kerasdl.config.metrics.PREFERRED` that a finished run has.
+        run: as in the list at the top of this file.
+        experiment: by name: where to look for `last` (default: every experiment) and `best` (default: `kerasdl`).
+        metric: by which `best` is chosen; default: the first of `kerasdl.config.metrics.PREFERRED` that a finished run
+            has.
         direction: `maximize` or `minimize`: which way that metric is better; default: as its name says.
 
     Raises:
-        UserError: there is no such run, or several; names some that there are.
+        UserError: there is no such run, or there are several; lists some that there are.
         TrackingError: there is no store, or it can't be read.
     """
     store = locate(config)
     require(store)
-    with told(store):
+    with translated(store):
         lookup = _Lookup(store, store.connect())
         model: Model | None
         if run.startswith("models:/"):
@@ -104,7 +105,7 @@ def find(
 
 
 class _Lookup:
-    """Looks for runs in an opened store; all calls to MLflow are made by it."""
+    """Looks for runs in an opened store."""
 
     def __init__(self, store: Store, client: "MlflowClient"):
         self.client = client
@@ -118,7 +119,7 @@ class _Lookup:
         experiments = self._experiments(None)
         if trial := self._best_of_sweep(text, experiments):
             return self.client.get_run(trial)
-        # Ids are letters and digits; anything else would mean something in MLflow's filter.
+        # Ids are letters and digits; other characters would have a meaning in MLflow's filter.
         matching = []
         if re.fullmatch("[0-9a-z]+", text):
             matching = self._some(experiments, f"attributes.run_id LIKE '{text}%'")
@@ -165,11 +166,11 @@ class _Lookup:
             run = self.client.get_run(version.run_id or "")
         except MlflowException as error:
             raise UserError(
-                f"run: {address} is of run '{version.run_id}', which isn't in {self._store.describe()} any more. "
+                f"run: {address} comes from run '{version.run_id}', which isn't in {self._store.describe()} any more. "
                 "Restore that run, or register another one."
             ) from error
         source = version.source or ""
-        if source.startswith("models:/"):  # a model's id, which MLflow itself has written
+        if source.startswith("models:/"):  # MLflow itself has stored the model's id
             source = self.client.get_logged_model(source.removeprefix("models:/")).artifact_location
         return run, Model(source, None)
 
@@ -207,13 +208,13 @@ class _Lookup:
             raise UserError(f"run: sweep '{name}' has no best run yet. Wait for its first finished trial.")
         if len(best) > 1:
             raise UserError(
-                f"run: sweep '{name}' looks for several metrics and has no single best run. Name one of "
+                f"run: sweep '{name}' optimizes several metrics and has no single best run. Name one of "
                 f"{', '.join(best[:_SHOWN])}."
             )
         return self.client.get_run(best[0])
 
     def _newest_first(self, experiments: list[str]) -> Iterator[Any]:
-        """Yields runs but the sweeps' own, which train nothing."""
+        """Yields runs, except the parent runs of sweeps, which train nothing."""
         token = None
         while experiments:
             page = self.client.search_runs(

@@ -1,6 +1,6 @@
 """Reads runs back from MLflow, as plain values: a sweep's trials, an experiment's runs, runs by their ids.
 
-What the runs say together is left to whoever asks. Nothing is written, and MLflow's objects stay in here.
+Nothing is written, and MLflow's own objects aren't returned.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl.config.explain import did_you_mean
 from kerasdl.errors import TrackingError, UserError
-from kerasdl.tracking.failures import told
+from kerasdl.tracking.failures import translated
 from kerasdl.tracking.store import locate, require
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Sweep:
     """A sweep and its trials.
 
     Attributes:
-        maximize: for each metric that it looks for, whether more of it is better; empty if its parent run doesn't say.
+        maximize: for each metric that the sweep optimizes, whether higher is better; empty if its parent run has none.
         runs: its trials.
-        older: how many earlier sweeps had the same name; their trials are not among `runs`.
+        older: the number of earlier sweeps of the same name, whose trials aren't in `runs`.
     """
 
     maximize: Mapping[str, bool]
@@ -62,7 +62,7 @@ class Reader:
     """An opened store.
 
     Args:
-        config: has `tracking` and `paths` (`kerasdl.config.schema.Config`), which say where it is.
+        config: has `tracking` and `paths` (`kerasdl.config.schema.Config`), which say where the store is.
 
     Raises:
         TrackingError: there is no store there yet, or it can't be opened.
@@ -71,17 +71,17 @@ class Reader:
     def __init__(self, config: Any):
         self._store = locate(config)
         require(self._store)
-        with told(self._store):
+        with translated(self._store):
             self._client: MlflowClient = self._store.connect()
 
     def sweep(self, name: str) -> Sweep:
         """Returns the newest sweep of this name.
 
         Raises:
-            UserError: there is none; names those that there are.
+            UserError: there is none; lists those that there are.
             TrackingError: the store can't be read.
         """
-        with told(self._store):
+        with translated(self._store):
             parents = self._search(self._experiment_ids(), f"tags.`{KIND}` = 'sweep'")
             mine = [parent for parent in parents if parent.data.tags.get(SWEEP) == name]
             if not mine:
@@ -103,13 +103,13 @@ class Reader:
         return Sweep(maximize, [as_run(trial) for trial in trials], len(mine) - 1)
 
     def experiment(self, name: str) -> list[Run]:
-        """Returns the runs of an MLflow experiment, without the sweeps' own, which train nothing.
+        """Returns the runs of an MLflow experiment, without the parent runs of sweeps, which train nothing.
 
         Raises:
-            UserError: there is no such experiment; names those that there are.
+            UserError: there is no such experiment; suggests a similar name.
             TrackingError: the store can't be read.
         """
-        with told(self._store):
+        with translated(self._store):
             experiments = {experiment.name: experiment.experiment_id for experiment in self._experiments()}
             if name not in experiments:
                 raise UserError(
@@ -119,33 +119,33 @@ class Reader:
             return [as_run(run) for run in self._search([experiments[name]]) if run.data.tags.get(KIND) != "sweep"]
 
     def runs(self, ids: Sequence[str]) -> list[Run]:
-        """Returns runs by their ids, or unique beginnings of them; one that is named twice comes once.
+        """Returns runs by their ids, or unique beginnings of them; one that is named twice is returned once.
 
         Raises:
-            UserError: an id that no run or several runs have, or that is a sweep's.
+            UserError: no run or several runs have such an id, or it is a sweep's.
             TrackingError: the store can't be read.
         """
-        with told(self._store):
+        with translated(self._store):
             experiments = self._experiment_ids()
             found = [self._find(text, experiments) for text in ids]
         return list({run.id: run for run in found}.values())
 
     def training_seconds(self, run: Run) -> float | None:
-        """Returns how long `run` trained, or None if it doesn't say.
+        """Returns how long `run` trained, or None if that is unknown.
 
-        The sum over its epochs: a run that was interrupted and continued has its waiting time between its beginning
-        and its end, but not in its epochs. One call to the store, about 2 ms in a database.
+        It is the sum over the epochs, without the time during which a run was interrupted. One call to the store,
+        about 2 ms in a database.
 
         Raises:
             TrackingError: the store can't be read.
         """
         if "seconds" not in run.metrics:
             return None
-        with told(self._store):
+        with translated(self._store):
             return sum(point.value for point in self._client.get_metric_history(run.id, "seconds"))
 
     def _find(self, text: str, experiments: list[str]) -> Run:
-        # Ids are letters and digits; anything else would mean something in MLflow's filter.
+        # Ids are letters and digits; other characters would have a meaning in MLflow's filter.
         matching = (
             self._search(experiments, f"attributes.run_id LIKE '{text}%'") if re.fullmatch("[0-9A-Za-z]+", text) else []
         )
@@ -157,7 +157,7 @@ class Reader:
             raise UserError(f"runs: '{text}' fits {len(exact)} runs: {listed}. Type more of the id.")
         tags = exact[0].data.tags
         if tags.get(KIND) == "sweep":
-            raise UserError(f"runs: '{text}' is a sweep. Type sweep={tags.get(SWEEP, 'NAME')} for its trials.")
+            raise UserError(f"runs: '{text}' is a sweep. For its trials, type sweep={tags.get(SWEEP, 'NAME')}.")
         return as_run(exact[0])
 
     def _experiments(self) -> list[Any]:
@@ -175,7 +175,7 @@ class Reader:
 
 
 def _pages(ask: Any) -> list[Any]:
-    """Returns all of what `ask(page token)` has, page by page."""
+    """Returns everything that `ask(page token)` returns, page by page."""
     found, token = [], None
     while True:
         page = ask(token)
@@ -186,7 +186,7 @@ def _pages(ask: Any) -> list[Any]:
 
 
 def as_run(run: Any) -> Run:
-    """Returns what MLflow knows of a run, as plain values."""
+    """Returns MLflow's run as plain values."""
     state = "PRUNED" if run.data.tags.get(STATE) == "PRUNED" else run.info.status
     ended = run.info.end_time or run.info.start_time
     return Run(run.info.run_id, state, ended, run.data.params, run.data.metrics, run.data.tags)

@@ -1,9 +1,8 @@
-"""Models under names that stay, in MLflow's model registry: `models:/<name>@best`, `models:/<name>@champion`.
+"""Models under permanent names, in MLflow's model registry: `models:/<name>@best`, `models:/<name>@champion`.
 
-A sweep gives its best model a name whatever had it before; a person's champion is replaced by a worse one only when
-told. Both go the same way. In a sqlite file the look at what is there and the change of it are one step, by a lock
-between processes. Another store has no such lock: of two that register there at the same moment both get their version,
-and the alias is the last one's.
+A sweep gives its best model the alias `best`, whichever model had it before. A person's champion is replaced by a worse
+model only with `force`. In a sqlite store, comparing and replacing are one step, under a lock between processes. Other
+stores have no such lock: if two processes register at the same moment, both get a version, and the last one the alias.
 """
 
 import contextlib
@@ -26,15 +25,15 @@ BEST = "best"
 
 
 @dataclass(frozen=True)
-class Holder:
-    """Who has an alias.
+class AliasedVersion:
+    """The version of a registered model that has an alias.
 
     Attributes:
-        version: of the registered model.
-        run_id: the run that the version is from; "" if none is known.
+        version: its number.
+        run_id: the run that the version comes from; "" if none is known.
         source: where the model's files are.
         metrics: of that run; None if the run is deleted.
-        data: the name of the data set that it was trained on; "" if it doesn't say.
+        data: the name of the data set that it was trained on; "" if that is unknown.
     """
 
     version: str
@@ -46,33 +45,33 @@ class Holder:
 
 @dataclass(frozen=True)
 class Registration:
-    """What `register` has done.
+    """The result of `register`.
 
     Attributes:
         address: `models:/<name>@<alias>`.
-        version: of the registered model, which has the alias now.
-        metric: what the run was compared by; None if there was nothing to compare, and it has none of `PREFERRED`.
-        value: of the run.
-        before: who had the alias; None if nobody.
-        is_new: whether anything has changed.
+        version: the number of the version that has the alias now.
+        metric: by which the run was compared; None if there was nothing to compare, and it has none of `PREFERRED`.
+        value: the run's value of that metric.
+        before: the version that had the alias; None if there was none.
+        is_new: whether the alias has moved to another version.
     """
 
     address: str
     version: str
     metric: str | None
     value: float | None
-    before: Holder | None
+    before: AliasedVersion | None
     is_new: bool
 
 
 def register_best(store: Store, name: str, run_id: str) -> str | None:
     """Gives the model that a run logged last the alias `best` of the registered model `name`.
 
-    May be repeated: a model that is registered isn't registered again.
+    May be repeated: a model isn't registered twice.
 
     Args:
         store: has the run.
-        name: of the registered model, made if there is none.
+        name: of the registered model, which is created if there is none.
         run_id: MLflow's.
 
     Returns:
@@ -82,14 +81,14 @@ def register_best(store: Store, name: str, run_id: str) -> str | None:
         TrackingError: MLflow can't do it; says why.
     """
     client = store.connect()
-    with _told(run_id, name):
+    with _translated(run_id, name):
         outputs = client.get_run(run_id).outputs
         models = sorted(outputs.model_outputs, key=lambda output: output.step) if outputs else []
         if not models:
             return None
         source = client.get_logged_model(models[-1].model_id).artifact_location
         with store.lock():
-            return _name(client, name, BEST, run_id, source)[0]
+            return _assign_alias(client, name, BEST, run_id, source)[0]
 
 
 def register(
@@ -100,20 +99,20 @@ def register(
     force: bool = False,
     direction: str | None = None,
 ) -> Registration:
-    """Gives a run's model an alias of the registered model `name`, unless who has it is better.
+    """Gives a run's model an alias of the registered model `name`, unless the one that has it is better.
 
     May be repeated: a model that has the alias keeps it, and nothing is changed.
 
     Args:
         found: the run.
-        name: of the registered model, made if there is none.
+        name: of the registered model, which is created if there is none.
         alias: e.g. `champion`.
-        metric: what they are compared by; default: the first of `PREFERRED` that both runs have.
-        force: gives it the alias whatever it is compared with.
+        metric: by which they are compared; default: the first of `PREFERRED` that both runs have.
+        force: gives it the alias however it compares.
         direction: `maximize` or `minimize`: which way `metric` is better; default: as its name says.
 
     Raises:
-        UserError: the run has no such metric, is worse than the one who has the alias, or can't be compared with it.
+        UserError: the run has no such metric, is worse than the one that has the alias, or can't be compared to it.
         TrackingError: the run has no model, or MLflow can't do it.
     """
     model = require_model(found, lambda: "Name another run, or train one that keeps its model.")
@@ -122,8 +121,8 @@ def register(
         raise UserError(
             f"metric must be one that run {run.id} has. Received: '{metric}'.{did_you_mean(metric, run.metrics)}"
         )
-    with _told(run.id, name), found.store.lock():
-        before = _holder(found.client, name, alias)
+    with _translated(run.id, name), found.store.lock():
+        before = _aliased_version(found.client, name, alias)
         metric = metric or _common_metric(run.metrics, before)
         value = None if metric is None else run.metrics[metric]
         if before and (before.run_id, before.source) == (run.id, model.location):
@@ -131,32 +130,34 @@ def register(
         if before and not force and (refusal := _refusal(run.metrics, metric, before, direction)):
             raise UserError(
                 f"models:/{name}@{alias} stays version {before.version}, of run {before.run_id or '(unknown)'}: "
-                f"{refusal} To replace it all the same add force=true."
+                f"{refusal} To replace it anyway, add force=true."
             )
-        address, version = _name(found.client, name, alias, run.id, model.location)
+        address, version = _assign_alias(found.client, name, alias, run.id, model.location)
     return Registration(address, version, metric, value, before, True)
 
 
-def _refusal(metrics: Mapping[str, float], metric: str | None, before: Holder, direction: str | None) -> str | None:
+def _refusal(
+    metrics: Mapping[str, float], metric: str | None, before: AliasedVersion, direction: str | None
+) -> str | None:
     """Returns why a run with these metrics doesn't replace the one before; None if it does."""
     if before.metrics is None:
-        return "that run is deleted, so that nothing says which one is better."
+        return "that run is deleted, so the two can't be compared."
     if metric is None:
-        return f"the two runs have none of {', '.join(PREFERRED)} in common. Name another one with metric=."
+        return f"the two runs have none of {', '.join(PREFERRED)} in common. Name another metric with metric=."
     if metric not in before.metrics:
-        return f"that run has no {metric} to compare with. Name another one with metric=."
+        return f"that run has no {metric}. Name another metric with metric=."
     value, old = metrics[metric], before.metrics[metric]
     if math.isnan(value) or (value < old if is_maximized(metric, direction, "direction") else value > old):
         return f"its {metric} is {old:.6g}, and the new run's {value:.6g} is worse."
     return None
 
 
-def _common_metric(metrics: Mapping[str, float], before: Holder | None) -> str | None:
+def _common_metric(metrics: Mapping[str, float], before: AliasedVersion | None) -> str | None:
     others = before.metrics if before and before.metrics is not None else metrics
     return next((name for name in PREFERRED if name in metrics and name in others), None)
 
 
-def _holder(client: "MlflowClient", name: str, alias: str) -> Holder | None:
+def _aliased_version(client: "MlflowClient", name: str, alias: str) -> AliasedVersion | None:
     model = _or_none(client.get_registered_model, name)
     number = model.aliases.get(alias) if model else None
     if number is None:
@@ -165,13 +166,13 @@ def _holder(client: "MlflowClient", name: str, alias: str) -> Holder | None:
     source = version.source or ""
     run = _or_none(client.get_run, version.run_id) if version.run_id else None
     if run is None or run.info.lifecycle_stage == "deleted":
-        return Holder(str(number), version.run_id or "", source, None, "")
+        return AliasedVersion(str(number), version.run_id or "", source, None, "")
     data = run.data.params.get("data.name", "")
-    return Holder(str(number), run.info.run_id, source, dict(run.data.metrics), data)
+    return AliasedVersion(str(number), run.info.run_id, source, dict(run.data.metrics), data)
 
 
-def _name(client: "MlflowClient", name: str, alias: str, run_id: str, source: str) -> tuple[str, str]:
-    """Gives a model the alias; returns its address and version. One that is registered isn't registered again."""
+def _assign_alias(client: "MlflowClient", name: str, alias: str, run_id: str, source: str) -> tuple[str, str]:
+    """Gives a model the alias, registering it first if it isn't; returns its address and version."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -184,14 +185,14 @@ def _name(client: "MlflowClient", name: str, alias: str, run_id: str, source: st
     if known:
         version = known[0]
     else:
-        # The place itself: an address such as models:/<id> MLflow would look up in the environment's store.
+        # The location itself: MLflow would look up an address such as models:/<id> in the environment's store.
         version = client.create_model_version(name, source, run_id, model_id=_model_id(client, run_id, source))
     client.set_registered_model_alias(name, alias, version.version)
     return f"models:/{name}@{alias}", str(version.version)
 
 
 def _model_id(client: "MlflowClient", run_id: str, source: str) -> str | None:
-    """Returns the id of the model that a run has logged at this place."""
+    """Returns the id of the model that a run has logged at this location."""
     outputs = client.get_run(run_id).outputs
     ids = [output.model_id for output in (outputs.model_outputs if outputs else [])]
     return next((id for id in ids if client.get_logged_model(id).artifact_location == source), None)
@@ -209,8 +210,8 @@ def _or_none(ask: Any, key: str) -> Any:
 
 
 @contextlib.contextmanager
-def _told(run_id: str, name: str) -> Iterator[None]:
-    """Inside the block, what MLflow and its drivers raise becomes one line for the user."""
+def _translated(run_id: str, name: str) -> Iterator[None]:
+    """Inside the block, errors of MLflow and its drivers become a `TrackingError`: one line for the user."""
     import_mlflow()
     from mlflow.exceptions import MlflowException
     from requests import RequestException

@@ -1,9 +1,9 @@
-"""The git repositories of the code in use: at which commit they are, and what has been changed since.
+"""The git repositories of the code in use: their commit, and what has changed since.
 
 The code in use is kerasdl's own and that of the packages that KERASDL_TARGETS names. It belongs to a repository if git
-tracks it there: a copy in an environment below somebody's project doesn't. Where the user stands doesn't matter, and
-neither do files that git ignores. Nothing here changes a repository, or runs a program that its settings name, except
-for its own filters (such as LFS), without which git can't tell what has changed.
+tracks it there; a copy in an environment inside somebody's project doesn't. The present working directory doesn't
+matter, and neither do files that git ignores. Nothing here changes a repository, or runs a program that its settings
+name, except for its own filters (such as LFS), without which git can't tell what has changed.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from kerasdl.tracking import secrets
 MAX_DIFF_BYTES = 2**20
 _TIMEOUT_SECONDS = 10
 _CUT = "[cut here: the diff is longer]\n"
-# The user's settings shall neither change the format nor call programs nor show what submodules contain.
+# The user's settings must not change the format, call programs, or show the contents of submodules.
 _DIFF = (
     "diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color", "--submodule=short",
     "--src-prefix=a/", "--dst-prefix=b/",
@@ -35,7 +35,7 @@ class Repository:
     Attributes:
         root: its working tree.
         commit: what is checked out.
-        packages: names of the packages in use that it has.
+        packages: names of the packages in use that are in it.
     """
 
     root: Path
@@ -44,7 +44,7 @@ class Repository:
 
     @property
     def is_dirty(self) -> bool:
-        """Whether there is something that isn't committed."""
+        """Whether there are uncommitted changes."""
         return bool(_git(self.root, "status", "--porcelain", limit=1))
 
     @property
@@ -80,7 +80,7 @@ def repositories() -> list[Repository]:
 
 
 def _places(package: str) -> Iterator[Path]:
-    """Yields the folders or the file of a package, which isn't imported."""
+    """Yields the folders or the file of a package, without importing it."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
@@ -116,12 +116,12 @@ def _git(
         folder: where it runs, whatever repository the environment names (as in a hook).
         arguments: of git.
         input: its standard input.
-        limit: bytes of output that are enough; -1: all.
-        good: exit codes that are no failure.
+        limit: bytes of output to read; -1: all.
+        good: exit codes that mean success.
     """
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment["GIT_NO_LAZY_FETCH"] = "1"  # what a partial clone lacks isn't worth a network
+    environment["GIT_NO_LAZY_FETCH"] = "1"  # don't fetch what a partial clone lacks
     with contextlib.ExitStack() as stack:
         try:
             stdin = stack.enter_context(tempfile.TemporaryFile())

@@ -1,7 +1,7 @@
-"""The MLflow UI on a local store, served by this very process.
+"""The MLflow UI on a local store, served by the present process.
 
-`mlflow ui` starts a tree of processes (workers, a job runner) that an interrupt has to reach one by one. One process
-serves one person as well, starts in half the time, holds its port from the first moment and leaves no orphan.
+`mlflow ui` starts a tree of processes (workers, a job runner) that an interrupt has to reach one by one. A single
+process is enough for one person, starts in half the time, holds its port from the start and leaves no orphan.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from kerasdl.tracking.store import Store, import_mlflow, require
 
 
 def serve(store: Store, host: str, port: int) -> None:
-    """Serves the UI on http://`host`:`port`, says so when it answers, and returns after Ctrl-C or SIGTERM.
+    """Serves the UI on http://`host`:`port`, prints that address when it answers, and returns after Ctrl-C or SIGTERM.
 
     Args:
-        store: a database that exists, or a server, of which only the address is printed: it has its own UI.
-        host: the address to listen on, "127.0.0.1" for this machine alone.
+        store: a database that exists; of a server, only the address is printed, because it has its own UI.
+        host: the address to listen on; "127.0.0.1" for this machine alone.
         port: 0 takes a free one.
 
     Raises:
-        TrackingError: if there is no usable store.
-        ConfigError: if host and port can't be listened on.
+        TrackingError: there is no usable store.
+        ConfigError: host and port can't be listened on.
     """
     require(store)
     if store.is_server:
@@ -38,17 +38,17 @@ def serve(store: Store, host: str, port: int) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Returns a socket bound to host and port, so that nobody else can take them while MLflow is imported."""
+    """Returns a socket bound to host and port, so that no other program takes them while MLflow is imported."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise ConfigError(f"host must be an address of this machine ({error.strerror}). Received: '{host}'.") from error
     try:
-        # Without it a port just left by another UI couldn't be taken for a minute.
+        # Without it, the port of a UI that has just ended couldn't be used for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        # Listening, because with the option above two sockets may be bound to one port as long as neither listens.
+        # With the option above, two sockets may be bound to one port as long as neither listens.
         listener.listen()
     except OSError as error:
         listener.close()
@@ -61,7 +61,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _application(store: Store):
     """Returns MLflow's web application on `store`."""
     import_mlflow()
-    # Jobs are MLflow's evaluation of language models; their runner would be a process of its own.
+    # MLflow's jobs evaluate language models; their runner would be another process.
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     from mlflow import server
     from mlflow.exceptions import MlflowException
@@ -83,7 +83,7 @@ def _application(store: Store):
             "Name another one."
         ) from error
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what MLflow's own dependencies deprecate is no news for a user
+        warnings.simplefilter("ignore")  # deprecations in MLflow's own dependencies don't concern a user
         from mlflow.server.fastapi_app import app
 
     return app
@@ -100,6 +100,6 @@ def _run(app, listener: socket.socket) -> None:
             print(f"MLflow UI: http://{f'[{host}]' if ':' in host else host}:{port}  (Ctrl-C ends it)", flush=True)
 
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-    # Interrupted, uvicorn ends in good order and then hands the signal on; for a server that is the regular end.
+    # After an interrupt, uvicorn shuts down in order and raises the signal again; this is how a server ends.
     with contextlib.suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listener])

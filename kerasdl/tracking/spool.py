@@ -1,7 +1,7 @@
-"""Files on their way to MLflow, kept beside the journal until they have been sent.
+"""Files on their way to MLflow, kept next to the journal until they have been sent.
 
-Each has a folder of its own, `spool/<unique>/`, whose name identifies it for ever: a model that was sent twice is found
-again by it. A file is on the disk itself before the journal names it, so that one that is missing has been sent.
+Each has a folder of its own, `spool/<unique>/`. Its name identifies the file for good, so that MLflow has a model once
+even if it was sent twice. A file is on the disk itself before the journal names it: one that is missing has been sent.
 """
 
 import os
@@ -25,10 +25,10 @@ class Spool:
         self._path = folder.absolute() / "spool"
 
     def add(self, name: str, write: Callable[[Path], object]) -> Path:
-        """Keeps what `write` makes at the path it is given, a file or a folder, and returns that path.
+        """Keeps the file or folder that `write` makes at the path it is given, and returns that path.
 
         Raises:
-            OSError: the disk is full or can't be written; nothing is left behind then.
+            OSError: the disk is full or can't be written; nothing is left of the file then.
         """
         folder = self._path / uuid.uuid4().hex
         path = folder / name
@@ -44,16 +44,17 @@ class Spool:
         return path
 
     def locate(self, entry: Entry) -> Path:
-        """Returns where the spooled file of an entry is, also if the run's folder has been moved."""
+        """Returns where the spooled file of an entry is, even if the run's folder has been moved."""
         folder, name = Path(entry["path"]).parts[-2:]
         return self._path / folder / name
 
     def remove(self, entry: Entry) -> None:
         """Deletes the file of an entry that has been sent."""
-        shutil.rmtree(self.locate(entry).parent, ignore_errors=True)  # what resists goes when a journal is opened
+        # What can't be deleted now is deleted when the journal is opened next (`remove_all_but`).
+        shutil.rmtree(self.locate(entry).parent, ignore_errors=True)
 
     def remove_all_but(self, waiting: Iterable[Entry]) -> None:
-        """Deletes what no entry in `waiting` names: it was sent, or its writing was interrupted by a kill."""
+        """Deletes the files that no entry in `waiting` names: they were sent, or a kill came before their entry."""
         if not self._path.is_dir():
             return
         named = {self.locate(entry).parent for entry in waiting if entry.get("spooled")}
@@ -63,7 +64,7 @@ class Spool:
 
 
 def _sync_all(folder: Path) -> None:
-    """Brings a folder and all that is in it to the disk itself."""
+    """Brings a folder and everything in it to the disk itself."""
     for parent, _, names in os.walk(folder):
         for name in names:
             sync(Path(parent, name))

@@ -1,8 +1,8 @@
-"""Where runs are kept, whether that place can be used, and how it is opened.
+"""The MLflow store of runs: where it is, whether it can be used, and how it is opened.
 
-One place is decided once (`locate`), looked at cheaply before anything long begins (`Store.check`, no MLflow needed)
-and opened under a lock (`Store.connect`): processes that open a fresh sqlite file at once would die on each other's
-migrations. What is written there is the business of `kerasdl.tracking.mlflow_tracker`.
+Its address is decided once (`locate`), checked quickly before anything long begins (`Store.check`, without MLflow) and
+opened under a lock (`Store.connect`): if several processes opened a new sqlite file at once, their migrations would
+collide.
 """
 
 import contextlib
@@ -23,21 +23,21 @@ from kerasdl.config.schema import Paths
 from kerasdl.console import warn
 from kerasdl.errors import TrackingError
 from kerasdl.files import database_uri, put_in_place, shorten
-from kerasdl.tracking import checks, deleted, moved, secrets
+from kerasdl.tracking import checks, deleted, moved_store, secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATABASE = "mlflow.db"
 LOCK_TIMEOUT_SECONDS = 120.0
-# How long a writer waits for another process's transaction before it says so and tries again; SQLite's own 5 s are few
-# for a busy sweep.
+# How long a writer waits for another process's transaction before it fails and tries again; SQLite's default of 5 s is
+# too short for a busy sweep.
 SQLITE_BUSY_SECONDS = 15
 
 
 @dataclass(frozen=True)
 class Store:
-    """An MLflow store: its address, the directory for local files, and the key through which a user moves it."""
+    """An MLflow store: its address, the directory for local files, and the key by which a user chooses it."""
 
     uri: str
     output_dir: Path
@@ -49,7 +49,7 @@ class Store:
 
     @property
     def address(self) -> str:
-        """The address as it may be shown: without a password."""
+        """The address without a password, as it may be printed."""
         return secrets.hide(self.uri)
 
     @property
@@ -61,23 +61,23 @@ class Store:
 
     @property
     def artifact_location(self) -> str | None:
-        """Where artifacts of a new experiment go; None leaves it to the server.
+        """Where artifacts of a new experiment go; None leaves that to the server.
 
-        Absolute, because MLflow would otherwise keep a path relative to the directory the program was started in.
+        Absolute, because MLflow would otherwise store a path relative to the present working directory.
         """
         is_database = self.uri.partition(":")[0].partition("+")[0] in ("sqlite", "postgresql", "mysql", "mssql")
-        return moved.artifact_location(self.output_dir) if is_database else None
+        return moved_store.artifact_location(self.output_dir) if is_database else None
 
     def describe(self) -> str:
         """Returns where results go, in a phrase for the user."""
         return f"{shorten(self.database)} (sqlite)" if self.database else self.address
 
     def check(self) -> None:
-        """Checks, in well under a second if all is well, that runs can be written.
+        """Checks, in well under a second if nothing is wrong, that runs can be written.
 
         Raises:
-            TrackingError: naming the key to change, if a directory can't be written or is full, the database isn't
-                one, or MLflow keeps no runs at such an address.
+            TrackingError: a directory can't be written or is full, the database isn't one, or MLflow keeps no runs at
+                such an address; names the key to change.
             Away: a tracking server doesn't answer within `checks.SERVER_TIMEOUT_SECONDS`.
         """
         checks.check_address(self.uri, self.key)
@@ -90,11 +90,11 @@ class Store:
             checks.check_server(self.uri, self.key)
 
     def connect(self) -> "MlflowClient":
-        """Opens the store, creating it if there is none; takes seconds, so call it off the training thread.
+        """Opens the store, creating it if there is none; takes seconds, so don't call it on the training thread.
 
         Raises:
-            TrackingError: if another process holds the lock for too long.
-            MlflowException: if MLflow can't use the address.
+            TrackingError: another process holds the lock for too long.
+            MlflowException: MLflow can't use the address.
         """
         mlflow = import_mlflow()
         uri = self.uri
@@ -112,27 +112,27 @@ class Store:
             ) from error
 
     def prepare(self) -> None:
-        """Makes a local database, or lets one that was moved say where its artifacts are; the lock is held.
+        """Creates a local database, or corrects the paths in one that was moved; the lock is held.
 
         Raises:
-            TrackingError: it was moved and can't be changed.
+            TrackingError: the database was moved, and can't be written.
         """
         if self.database is None:
             return
         if not self.database.exists():
             _create_database(self.database)
-        for before in moved.follow(self.database):
+        for before in moved_store.update_paths(self.database):
             here = shorten(self.database.parent)
-            warn(f"{here} was moved or copied from {before}; its runs' files are read and written here.")
+            warn(f"{here} was moved or copied from {before}; from now on, its runs' files are read and written here.")
 
     def lock(self) -> AbstractContextManager:
-        """Returns what first openings of a sqlite store take in turn: migrations of two processes would collide."""
+        """Returns the lock under which a sqlite store is opened: migrations of two processes would collide."""
         if self.database is None:
             return nullcontext()
         return filelock.FileLock(f"{self.database}.lock", timeout=LOCK_TIMEOUT_SECONDS)
 
     def place(self) -> dict[str, str]:
-        """Returns the keys by which a command that is typed in the present working directory finds this store."""
+        """Returns the keys by which a command, typed in the present working directory, finds this store."""
         is_default = self.output_dir == Path(Paths.output_dir).resolve()
         place = {} if is_default else {"paths.output_dir": shorten(self.output_dir)}
         return place | {"tracking.uri": self.address} if self.key == "tracking.uri" else place
@@ -142,9 +142,9 @@ class Store:
         return typed.command("ui", self.place())
 
     def mlflow_command(self, *words: str) -> str:
-        """Returns a command of MLflow's own on this store: `mlflow` and `words`."""
+        """Returns one of MLflow's own commands on this store: `mlflow` and `words`."""
         command = shlex.join(["mlflow", *words])
-        if self.key == "MLFLOW_TRACKING_URI":  # the environment has it
+        if self.key == "MLFLOW_TRACKING_URI":  # it is in the environment
             return command
         return f"MLFLOW_TRACKING_URI={shlex.quote(self.address)} {command}"
 
@@ -166,7 +166,7 @@ def open_store(config) -> "MlflowClient":
         config: has `tracking` and `paths` (`kerasdl.config.schema.Config`).
 
     Raises:
-        TrackingError: if there is no store there yet, or it can't be opened.
+        TrackingError: there is no store there yet, or it can't be opened.
     """
     store = locate(config)
     require(store)
@@ -190,28 +190,28 @@ def require(store: Store) -> None:
 def import_mlflow():
     """Imports MLflow (about 2 s) and returns it, quiet: no migration log, no printed addresses, no bars, no telemetry.
 
-    Whatever the user has set in the environment stands.
+    What the user has set in the environment takes precedence.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # MLflow would try for four minutes in one call, and create a run twice if the first answer was lost. The tracker
-    # has a retry of its own, which looks before it creates and which the end of a run can cut.
+    # MLflow would retry for four minutes in one call, and create a run twice if the first answer was lost. The worker
+    # has a retry of its own, which searches before it creates, and which the end of a run can cut short.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     import mlflow
 
     for name in ("alembic", "mlflow.system_metrics"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # It logs tracebacks of what it raises as well; the tracker tells such errors itself, once.
+    # It also logs tracebacks of what it raises; the tracker reports such errors itself, once.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     return mlflow
 
 
 def _create_database(database: Path) -> None:
-    """Makes MLflow's sqlite file, whole: a process that is killed within MLflow's migrations leaves none behind.
+    """Creates MLflow's sqlite file as a whole: a process that is killed during the migrations leaves no file.
 
-    Half-migrated, it could never be opened again.
+    A file that is half-migrated could never be opened again.
     """
     import mlflow
 
@@ -230,7 +230,7 @@ def experiment_id(client: "MlflowClient", name: str, store: Store) -> str:
     """Returns the id of the experiment `name`, which is created if it doesn't exist.
 
     Raises:
-        TrackingError: if it was deleted, or MLflow refuses its name.
+        TrackingError: it was deleted, or MLflow refuses its name.
     """
     from mlflow.exceptions import MlflowException
 
@@ -239,7 +239,7 @@ def experiment_id(client: "MlflowClient", name: str, store: Store) -> str:
         try:
             return client.create_experiment(name, artifact_location=store.artifact_location)
         except MlflowException as error:
-            # Another run may have made it between the two calls.
+            # Another run may have created it between the two calls.
             experiment = client.get_experiment_by_name(name)
             if experiment is None:
                 raise TrackingError(

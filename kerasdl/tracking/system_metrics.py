@@ -1,7 +1,7 @@
-"""MLflow's samples of processor, memory, disk, network and GPU, on their way through the journal.
+"""MLflow's samples of processor, memory, disk, network and GPU, sent through the journal.
 
-MLflow's own monitor asks the server for the run before each sample, and gives up for good the first time the server
-doesn't answer. This one takes over what it measures and leaves out that it talks to a server. Imports MLflow.
+MLflow's own monitor asks the server for the run before each sample, and stops for good the first time the server
+doesn't answer. This one measures the same and doesn't talk to a server. Imports MLflow.
 """
 
 import threading
@@ -19,12 +19,12 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from kerasdl.console import warn
 
-# MLflow's default of 10 s would show nothing of a run of one epoch.
+# With MLflow's default of 10 s, many a run of one epoch would have no sample.
 SAMPLING_SECONDS = 5.0
 
 
 class JournaledSystemMetrics(SystemMetricsMonitor):
-    """Samples the system's metrics on a daemon thread from `start` to `finish`.
+    """Samples the system's metrics on a daemon thread, from `start` to `finish`.
 
     Args:
         publish: takes the values of a sample, keyed by metric (`system/...`), and its number.
@@ -32,7 +32,7 @@ class JournaledSystemMetrics(SystemMetricsMonitor):
     """
 
     def __init__(self, publish: Callable[[Mapping[str, float], int], None], first_sample: int):
-        # Not the parent's, which connects to a server; these are the attributes that its other methods read.
+        # Without the parent's, which connects to a server; these are the attributes that its other methods read.
         self.monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
         if gpu := self._initialize_gpu_monitor():
             self.monitors.append(gpu)
@@ -55,10 +55,10 @@ class JournaledSystemMetrics(SystemMetricsMonitor):
                         return
                 self.publish_metrics(self.aggregate_metrics())
         except Exception as error:  # a sensor that fails must not end the run
-            warn(f"system metrics end here: they can't be read any more ({error}). tracking.system_metrics=false.")
+            warn(f"system metrics have stopped: reading them failed ({error}).")
 
     def publish_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Hands on the values of a sample."""
+        """Publishes the values of a sample."""
         prefix = self._metrics_prefix + (f"{self.node_id}/" if self.node_id else "")
         self._publish({f"{prefix}{name}": value for name, value in metrics.items()}, self._logging_step)
         self._logging_step += 1
@@ -66,7 +66,7 @@ class JournaledSystemMetrics(SystemMetricsMonitor):
             monitor.clear_metrics()
 
     def finish(self) -> None:
-        """Ends the thread."""
+        """Stops the thread."""
         self._shutdown_event.set()
         if self._process:
             self._process.join()

@@ -1,4 +1,4 @@
-"""What a task is built from where its network has been trained: the model that was handed over, and nothing to train."""
+"""What a task is built from after training: the model that was handed over, and nothing to train."""
 
 from typing import TYPE_CHECKING, Any
 

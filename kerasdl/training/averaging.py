@@ -13,7 +13,7 @@ from kerasdl.training.task import Task, trained_weights
 
 
 def take_averages(task: Task) -> None:
-    """Gives the networks the averaged weights, where an optimizer keeps them and has done a step, with which they begin.
+    """Gives the networks the averaged weights where an optimizer keeps them, which it does from its first step on.
 
     What isn't trained by gradients, such as the statistics of batch normalisation, stays as it is.
     """

@@ -93,7 +93,9 @@ class TrainingState:
         return {role: type(getattr(each, "inner_optimizer", each)).__name__ for role, each in optimizers}
 
     def _check(self, snapshot: Snapshot, variables: Mapping[str, Any]) -> None:
-        there = {name: array for name, array in snapshot.arrays.items() if name.startswith(("networks/", "optimizers/"))}
+        there = {
+            name: array for name, array in snapshot.arrays.items() if name.startswith(("networks/", "optimizers/"))
+        }
         here = {name: variable for name, variable in variables.items() if not name.startswith("loop/")}
         for name in sorted({*there, *here}):
             if name not in there or name not in here:

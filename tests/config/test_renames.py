@@ -4,10 +4,10 @@ import copy
 import importlib
 
 import pytest
+from kerasdl.analysis.seeds import _configuration
 from omegaconf import OmegaConf
 
 from kerasdl import compose
-from kerasdl.analysis.seeds import _configuration
 from kerasdl.config.checks import check
 from kerasdl.config.composition import conf_dir
 from kerasdl.config.identity import config_hash, deciding, differences

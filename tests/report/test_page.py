@@ -16,7 +16,7 @@ from kerasdl.report.run_page.document import html
 from kerasdl.report.run_page.gathering import gather
 from kerasdl.report.run_page.reproduction import Reproduction
 from kerasdl.tracking import lookup
-from kerasdl.tracking.chronicle import chronicle
+from kerasdl.tracking.history import read_history
 
 VOID = {"meta", "img", "source", "link", "br", "hr", "input", "base"}
 
@@ -54,7 +54,7 @@ class Parsed(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(reported, tmp_path_factory):
-    return html(gather(reported.found, chronicle(reported.found), tmp_path_factory.mktemp("fetched")))
+    return html(gather(reported.found, read_history(reported.found), tmp_path_factory.mktemp("fetched")))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_it_says_what_the_run_is(parsed, reported):
 
 @pytest.mark.parametrize("command", ["python -m kerasdl.train model=mine", None])
 def test_what_the_command_that_repeats_it_needs_or_why_there_is_none_is_said(reported, tmp_path, command):
-    page = gather(reported.found, chronicle(reported.found), tmp_path)
+    page = gather(reported.found, read_history(reported.found), tmp_path)
     note = "The source of my_nets.build isn't that of the run."
     changed = dataclasses.replace(page, reproduction=Reproduction(command, False, {}, note))
     assert note in Parsed(html(changed)).text
@@ -178,7 +178,7 @@ def test_a_run_that_was_cut_off_says_how_far_it_came_and_how_to_go_on(reported, 
     client.log_text(run_id, "Traceback: it broke", "error/traceback.txt")
     client.set_terminated(run_id, "FAILED")
     found = lookup.find(place({"paths.output_dir": str(reported.output_dir)}), run_id)
-    page = html(gather(found, chronicle(found), tmp_path))
+    page = html(gather(found, read_history(found), tmp_path))
     parsed = Parsed(page)
     assert "FAILED after 1 of 10 epochs." in parsed.text
     assert f"python -m kerasdl.train resume={run_id}" in parsed.text

@@ -14,8 +14,8 @@ from kerasdl import sync, tracking
 from kerasdl.errors import TrackingError
 from kerasdl.runs import RunFolder
 from kerasdl.tracking import entries, logged_model
+from kerasdl.tracking.backlog import send_backlog
 from kerasdl.tracking.journal import Journal
-from kerasdl.tracking.later import send_waiting
 from kerasdl.tracking.spool import Spool
 
 EMPTY = {"config_yaml": "{}\n", "params": {"seed": 0}, "tags": {"t": "v"}}
@@ -50,8 +50,8 @@ tracker.series("learning_rate", 0, [0.1] * 100)
 if sys.argv[4] == "after log_batch":
     mark_sent = Journal.mark_sent
     Journal.mark_sent = lambda self, offset: mark_sent(self, offset) if offset < self.end else die()
-tracker._recording.worker.wake()
-tracker._recording.worker._thread.join(60)
+tracker._recorder.worker.wake()
+tracker._recorder.worker._thread.join(60)
 """
 
 
@@ -133,7 +133,7 @@ def test_a_resumed_run_says_again_only_what_is_new(config, new_folder):
         run = tracking.open_store(config).get_run(tracker.run_id)
         assert run.data.tags["kerasdl.resumed"] == str(resumption)
         after = [entry["kind"] for entry in Journal(folder.tracking).entries()][before:]
-        # What goes on, the tags with the count, config.yaml, the new attempt's point.
+        # The resumption, the tags with the count, config.yaml, the new attempt's point.
         assert after == ["resumption", "tags", "artifact", "metrics", "end"] * resumption
     assert not orphan.exists()
     assert [value for _, value, _ in history(config, tracker.run_id, "loss")] == [1.0, 3.0, 3.0]
@@ -188,8 +188,8 @@ def test_a_model_whose_sending_was_interrupted_anywhere_is_there_once(config, ne
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, dies_after(getattr(owner, name)))
             with pytest.raises(Killed):
-                send_waiting(folder, located, lambda *_: None)
-    assert send_waiting(folder, located, lambda *_: None) == 1
+                send_backlog(folder, located, lambda *_: None)
+    assert send_backlog(folder, located, lambda *_: None) == 1
 
     client = tracking.open_store(config)
     run = client.get_run(folder.record.run_id)
@@ -242,7 +242,7 @@ def impatient(monkeypatch):
     short = SimpleNamespace(text=lambda text: sqlalchemy.text(text.replace("= 20000", "= 100")))
     monkeypatch.setattr(utils, "sql", short)
     monkeypatch.setattr("kerasdl.tracking.worker.RETRY_SECONDS", 0.1)
-    monkeypatch.setattr("kerasdl.tracking.worker.REST_SECONDS", 0.01)
+    monkeypatch.setattr("kerasdl.tracking.worker.PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -280,9 +280,9 @@ def test_a_database_that_another_process_locks_gets_everything_once(
     let_go = hold()
     for step in range(2000):
         tracker.metrics({"loss": step}, step)
-    wait_until(lambda: tracker._recording.worker._outage_was_told)
+    wait_until(lambda: tracker._recorder.worker._outage_reported)
     let_go()
-    wait_until(lambda: not tracker._recording.worker._outage_was_told)
+    wait_until(lambda: not tracker._recorder.worker._outage_reported)
     let_go = hold()
     with pytest.raises(TrackingError, match="database is locked.* is kept in"):
         tracker.finish("FINISHED", patience=0)
@@ -294,5 +294,5 @@ def test_a_database_that_another_process_locks_gets_everything_once(
         rows = connection.execute(query, [tracker.run_id]).fetchall()
     assert rows == [(step, step) for step in range(2000)]
     captured = capfd.readouterr()
-    assert captured.err.count("can't be written now (database is locked)") == 1
+    assert captured.err.count("can't be written at the moment (database is locked)") == 1
     assert "Traceback" not in captured.err

@@ -16,7 +16,7 @@ def numbers(journal):
 
 
 def unsent(journal):
-    return [read.entry["number"] for read in journal.unsent()[1]]
+    return [stored.entry["number"] for stored in journal.unsent()[1]]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_sending_goes_on_where_it_stopped(three):
     assert has_unsent(three)
     journal = Journal(three)
     assert unsent(journal) == [1, 2]
-    assert journal.count_unsent() == 2
+    assert journal.count_waiting() == 2
     journal.mark_sent(journal.unsent()[0])
     assert unsent(journal) == []
     assert not has_unsent(three)
@@ -146,22 +146,22 @@ _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, most))
 for number in range(200):
     journal.append({"number": number})
-assert 0 < journal.kept < 200
+assert 0 < journal.in_memory < 200
 assert not journal.flush()
 try:
     journal.sync()
     sys.exit("sync did not say that entries are only in memory")
 except OSError:
     pass
-on_disk = [read.entry["number"] for read in journal.unsent()[1]]
-assert on_disk == list(range(200 - journal.kept)), on_disk
+on_disk = [stored.entry["number"] for stored in journal.unsent()[1]]
+assert on_disk == list(range(200 - journal.in_memory)), on_disk
 if sys.argv[2] == "freed":
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     journal.append({"number": 200})
-    assert journal.kept == 0
+    assert journal.in_memory == 0
     journal.sync()
 else:
-    assert [entry["number"] for entry in journal.take_kept()] == list(range(len(on_disk), 200))
+    assert [entry["number"] for entry in journal.take_from_memory()] == list(range(len(on_disk), 200))
 """
 
 

@@ -157,7 +157,7 @@ def test_a_metric_of_ones_own_needs_a_direction(champion):
 
 def test_what_can_not_be_compared_does_not_replace_the_champion_unless_told(champion, client):
     first, _ = champion("u1", val_accuracy=0.1)
-    with pytest.raises(UserError, match="that run has no extra to compare with"):
+    with pytest.raises(UserError, match="that run has no extra. Name another metric"):
         champion("u1", metric="extra", extra=1.0)
     with pytest.raises(UserError, match="the two runs have none of val_accuracy, .* in common"):
         champion("u1", extra=1.0)

@@ -1,6 +1,7 @@
 """What is sent in which calls, with a client that only takes notes."""
 
 import errno
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -51,6 +52,11 @@ class Client:
 
 
 @pytest.fixture
+def client():
+    return Client()
+
+
+@pytest.fixture
 def folder(tmp_path):
     folder = RunFolder.new(tmp_path, {}, "hash")
     folder.create()
@@ -63,10 +69,11 @@ def journal(folder):
 
 
 @pytest.fixture
-def sender(folder, journal, monkeypatch):
+def sender(folder, journal, client, monkeypatch):
     sender = Sender(None, folder, journal, experiment="e")
-    monkeypatch.setattr("kerasdl.tracking.sender.upload", Client.upload)
-    sender._client, sender.run_id = Client(), "run"
+    monkeypatch.setattr("kerasdl.tracking.entry_writer.upload", Client.upload)
+    info = SimpleNamespace(run_id="run", experiment_id="1", artifact_uri="/nowhere")
+    sender.attach(client, SimpleNamespace(info=info))
     return sender
 
 
@@ -75,44 +82,44 @@ def append_metrics(journal, steps, key="loss"):
         journal.append(entries.metrics([(key, 0.5)], step, 0))
 
 
-def test_metrics_gather_and_keep_their_place_among_the_rest(journal, sender):
+def test_metrics_gather_and_keep_their_place_among_the_rest(journal, sender, client):
     append_metrics(journal, range(2500))
     journal.append(entries.params({"seed": "0"}))
     append_metrics(journal, [2500])
     list(sender.send())
-    assert [len(batch) for batch in sender._client.batches] == [1000, 1000, 500, 1, 1]
-    assert sender._client.batches[3] == [("seed", None)]
-    assert [step for batch in sender._client.batches for key, step in batch if key == "loss"] == list(range(2501))
+    assert [len(batch) for batch in client.batches] == [1000, 1000, 500, 1, 1]
+    assert client.batches[3] == [("seed", None)]
+    assert [step for batch in client.batches for key, step in batch if key == "loss"] == list(range(2501))
     assert list(journal.unsent()[1]) == []
 
 
-def test_a_series_is_longer_than_a_call_takes(journal, sender):
+def test_a_series_is_longer_than_a_call_takes(journal, sender, client):
     journal.append(entries.series("rate", 10, [0.1] * 2500, 0))
     list(sender.send())
-    assert [step for batch in sender._client.batches for _, step in batch] == list(range(10, 2510))
-    assert max(map(len, sender._client.batches)) == 1000
+    assert [step for batch in client.batches for _, step in batch] == list(range(10, 2510))
+    assert max(map(len, client.batches)) == 1000
 
 
-def test_a_name_that_is_refused_costs_only_its_own_points(journal, sender):
+def test_a_name_that_is_refused_costs_only_its_own_points(journal, sender, client):
     append_metrics(journal, [1], "loss")
     append_metrics(journal, [1], "bad")
     append_metrics(journal, [2], "loss")
     list(sender.send())
-    assert sender._client.batches == [[("loss", 1), ("loss", 2)]]
+    assert client.batches == [[("loss", 1), ("loss", 2)]]
     assert list(sender.failures) == ["metric bad"]
     assert list(journal.unsent()[1]) == []
 
 
-def test_after_an_outage_sending_goes_on_where_it_stopped(journal, sender):
+def test_after_an_outage_sending_goes_on_where_it_stopped(journal, sender, client):
     append_metrics(journal, range(1500))
     sending = sender.send()
     next(sending)
-    sender._client.away = True
+    client.away = True
     with pytest.raises(ConnectionError):
         next(sending)
-    sender._client.away = False
+    client.away = False
     list(sender.send())
-    assert [step for batch in sender._client.batches for _, step in batch] == list(range(1500))
+    assert [step for batch in client.batches for _, step in batch] == list(range(1500))
     assert sender.failures == {}
 
 
@@ -126,7 +133,7 @@ def test_a_damaged_line_at_the_end_is_not_waited_for(folder, journal, sender):
     assert journal.sent == journal.end
 
 
-def test_a_spooled_file_goes_once_it_is_sent_and_is_not_missed_when_sent_again(folder, journal, sender):
+def test_a_spooled_file_goes_once_it_is_sent_and_is_not_missed_when_sent_again(folder, journal, sender, client):
     spool = Spool(folder.tracking)
     path = spool.add("note.txt", lambda path: path.write_text("hello"))
     journal.append(entries.artifact(path, "notes", spooled=True))
@@ -134,7 +141,7 @@ def test_a_spooled_file_goes_once_it_is_sent_and_is_not_missed_when_sent_again(f
     assert not path.exists()
     journal.mark_sent(0)  # as after a loss of power
     list(sender.send())
-    assert sender._client.artifacts == [("hello", "notes")]
+    assert client.artifacts == [("hello", "notes")]
     assert sender.failures == {}
 
 
@@ -143,7 +150,7 @@ def test_only_files_that_wait_stay_in_the_spool(folder, journal):
     waiting = spool.add("a.txt", lambda path: path.write_text("a"))
     orphan = spool.add("b.txt", lambda path: path.write_text("b"))
     journal.append(entries.artifact(waiting, None, spooled=True))
-    spool.remove_all_but(read.entry for read in journal.unsent()[1])
+    spool.remove_all_but(stored.entry for stored in journal.unsent()[1])
     assert waiting.exists()
     assert not orphan.parent.exists()
 
@@ -158,10 +165,10 @@ def test_a_file_that_can_not_be_written_leaves_nothing_in_the_spool(folder):
     assert list((folder.tracking / "spool").iterdir()) == []
 
 
-def test_a_data_set_that_another_run_adds_at_the_same_moment_is_kept(journal, sender):
+def test_a_data_set_that_another_run_adds_at_the_same_moment_is_kept(journal, sender, client):
     journal.append(entries.dataset("digits", "1.0.0", "abc", "tfds://digits/1.0.0", "train"))
     list(sender.send())
-    assert sender._client.inputs == ["digits"]
+    assert client.inputs == ["digits"]
     assert sender.failures == {}
 
 
@@ -184,87 +191,87 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=repr)
-def test_a_file_that_is_refused_waits_and_holds_up_nothing(refusal, folder, journal, sender):
+def test_a_file_that_is_refused_waits_and_holds_up_nothing(refusal, folder, journal, sender, client):
     path = Spool(folder.tracking).add("note.txt", lambda path: path.write_text("hello"))
     journal.append(entries.artifact(path, "notes", spooled=True))
     append_metrics(journal, [1])
-    sender._client.no_files = refusal
+    client.no_files = refusal
     list(sender.send())
-    assert sender._client.batches == [[("loss", 1)]]
-    assert sender.refused == {"notes/note.txt": refusal}
-    assert (journal.count_unsent(), journal.sent) == (1, journal.end)
+    assert client.batches == [[("loss", 1)]]
+    assert sender.refusals == {"notes/note.txt": refusal}
+    assert (journal.count_waiting(), journal.sent) == (1, journal.end)
     journal.close()
     assert has_unsent(folder.tracking)
 
     again = sender._journal = Journal(folder.tracking)  # another process, when the store is mended
     Spool(folder.tracking).remove_all_but(again.waiting())
-    sender._client.no_files = None
+    client.no_files = None
     list(sender.send())
-    list(sender.send_aside())
-    assert sender._client.artifacts == [("hello", "notes")]
-    assert (again.count_unsent(), sender.refused, path.exists()) == (0, {}, False)
+    list(sender.send_refused())
+    assert client.artifacts == [("hello", "notes")]
+    assert (again.count_waiting(), sender.refusals, path.exists()) == (0, {}, False)
     assert not has_unsent(folder.tracking)
 
 
 @pytest.mark.parametrize("status", [429, 502, 503])
-def test_a_server_that_is_away_holds_up_files_as_well(status, folder, journal, sender):
+def test_a_server_that_is_away_holds_up_files_as_well(status, folder, journal, sender, client):
     path = Spool(folder.tracking).add("note.txt", lambda path: path.write_text("hello"))
     journal.append(entries.artifact(path, "notes", spooled=True))
-    sender._client.no_files = http_error(status)
+    client.no_files = http_error(status)
     with pytest.raises(requests.HTTPError):
         list(sender.send())
-    assert len(journal.aside) == 0
-    assert journal.count_unsent() == 1
+    assert len(journal.refused) == 0
+    assert journal.count_waiting() == 1
 
 
-def test_what_is_no_file_waits_too(journal, sender):
+def test_what_is_no_file_waits_too(journal, sender, client):
     journal.append(entries.params({"denied": "1"}))
     append_metrics(journal, [1])
     list(sender.send())
-    assert list(sender.refused) == ["params denied ..."]
-    assert journal.count_unsent() == 1
-    assert sender._client.batches == [[("loss", 1)]]
+    assert list(sender.refusals) == ["params denied ..."]
+    assert journal.count_waiting() == 1
+    assert client.batches == [[("loss", 1)]]
 
 
-def test_an_older_file_does_not_replace_a_newer_one_of_the_same_name(folder, journal, sender):
+def test_an_older_file_does_not_replace_a_newer_one_of_the_same_name(folder, journal, sender, client):
     for text in ("old", "new"):
         path = Spool(folder.tracking).add("steps.csv", lambda path, text=text: path.write_text(text))
         journal.append(entries.artifact(path, None, spooled=True))
-        sender._client.no_files = OSError(errno.EROFS, "Read-only file system") if text == "old" else None
+        client.no_files = OSError(errno.EROFS, "Read-only file system") if text == "old" else None
         list(sender.send())
-    list(sender.send_aside())
-    assert sender._client.artifacts == [("new", None)]
-    assert journal.count_unsent() == 0
+    list(sender.send_refused())
+    assert client.artifacts == [("new", None)]
+    assert journal.count_waiting() == 0
     assert not any((folder.tracking / "spool").iterdir())
 
 
-def test_of_several_files_of_one_name_that_wait_the_last_stays(folder, journal, sender):
-    sender._client.no_files = OSError(errno.EROFS, "Read-only file system")
+def test_of_several_files_of_one_name_that_wait_the_last_stays(folder, journal, sender, client):
+    client.no_files = OSError(errno.EROFS, "Read-only file system")
     for text in ("old", "new"):
         path = Spool(folder.tracking).add("steps.csv", lambda path, text=text: path.write_text(text))
         journal.append(entries.artifact(path, None, spooled=True))
     list(sender.send())
-    sender._client.no_files = None
-    list(sender.send_aside())
-    assert sender._client.artifacts[-1] == ("new", None)
+    client.no_files = None
+    list(sender.send_refused())
+    assert client.artifacts[-1] == ("new", None)
 
 
 def test_a_file_of_the_users_that_is_gone_is_named_and_not_waited_for(tmp_path, journal, sender):
     journal.append(entries.artifact(tmp_path / "trace", "profile", spooled=False))
     list(sender.send())
     assert list(sender.failures) == [str(tmp_path / "trace")]
-    assert journal.count_unsent() == 0
+    assert journal.count_waiting() == 0
 
 
-def test_a_full_disk_sets_nothing_aside_and_loses_nothing(folder, journal, sender, monkeypatch):
+def test_a_full_disk_sets_nothing_aside_and_loses_nothing(folder, journal, sender, client, monkeypatch):
     path = Spool(folder.tracking).add("note.txt", lambda path: path.write_text("hello"))
     journal.append(entries.artifact(path, None, spooled=True))
-    sender._client.no_files = OSError(errno.EROFS, "Read-only file system")
+    client.no_files = OSError(errno.EROFS, "Read-only file system")
 
     def full(self, begins):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kerasdl.tracking.aside.Aside.add", full)
+    monkeypatch.setattr("kerasdl.tracking.refused.RefusedEntries.add", full)
     with pytest.raises(OSError, match="No space left"):
         list(sender.send())
-    assert (journal.count_unsent(), path.read_text()) == (1, "hello")
+    assert (journal.count_waiting(), path.read_text()) == (1, "hello")

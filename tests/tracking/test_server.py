@@ -78,7 +78,7 @@ def steps(history):
 def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     make_config, tmp_path, server, new_folder, wait_until, monkeypatch, capfd
 ):
-    monkeypatch.setattr(worker_module, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(worker_module, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.2)
     config = make_config(tmp_path, uri=server.uri)
     tracker = tracking.create(config)
@@ -92,7 +92,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     for step in range(3000, 6000):  # nothing of this waits for the server
         tracker.metrics({"loss": step / 7}, step)
     tracker.text("said while it was away", "note.txt")
-    wait_until(lambda: tracker._recording.worker._outage_was_told)
+    wait_until(lambda: tracker._recorder.worker._outage_reported)
     server.start()
     tracker.finish("FINISHED")
     history = client.get_metric_history(tracker.run_id, "loss")
@@ -101,8 +101,11 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     assert client.get_run(tracker.run_id).info.status == "FINISHED"
     captured = capfd.readouterr()
     assert captured.err.count("Warning") == 1
-    assert f"{server.uri} does not answer (Connection refused); metrics wait in " in captured.err
-    assert captured.out.count("is back") == 1
+    assert (
+        f"{server.uri} does not answer (Connection refused). Training continues; its results are kept in "
+        in captured.err
+    )
+    assert captured.out.count("is available again") == 1
 
 
 def test_what_a_server_that_stays_away_did_not_get_is_kept_and_sent_later(make_config, tmp_path, server, new_folder):

@@ -230,7 +230,7 @@ def test_system_metrics_are_sampled(config, monkeypatch, new_folder, wait_until)
     client = tracking.open_store(config)
     wait_until(lambda: "system/cpu_utilization_percentage" in client.get_run(tracker.run_id).data.metrics)
     tracker.finish("FINISHED")
-    assert tracker._recording._monitor._process is None  # its thread has ended
+    assert tracker._recorder._monitor._process is None  # its thread has ended
     history = client.get_metric_history(tracker.run_id, "system/cpu_utilization_percentage")
     assert [point.step for point in history] == list(range(len(history)))
 

@@ -26,8 +26,8 @@ class Script:
         self.rounds = list(rounds)
         self.calls = 0
         self.openings = []
-        self.sent_aside = 0
-        self.sent_kept = False
+        self.sent_refused = 0
+        self.sent_from_memory = False
 
     def open(self):
         for error in self.openings[:1]:
@@ -39,12 +39,12 @@ class Script:
         self.calls += 1
         yield from self.rounds.pop(0)() if len(self.rounds) > 1 else self.rounds[0]()
 
-    def send_aside(self):
-        self.sent_aside += 1
+    def send_refused(self):
+        self.sent_refused += 1
         yield 1
 
-    def send_kept(self):
-        self.sent_kept = True
+    def send_from_memory(self):
+        self.sent_from_memory = True
 
 
 def works():
@@ -58,7 +58,7 @@ def is_away():
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    for name in ("REST_SECONDS", "FIRST_RETRY_SECONDS", "RETRY_SECONDS", "FINAL_RETRY_SECONDS"):
+    for name in ("PAUSE_SECONDS", "FIRST_RETRY_SECONDS", "RETRY_SECONDS", "FINAL_RETRY_SECONDS"):
         monkeypatch.setattr(worker_module, name, 0.01)
     monkeypatch.setattr(worker_module, "MIN_HANGING_SECONDS", 0.3)
 
@@ -77,7 +77,7 @@ def test_it_sends_when_it_is_woken_and_at_the_end(wait_until):
     wait_until(lambda: script.calls == 2)
     assert worker.close(patience=1)
     assert script.calls == 3
-    assert script.sent_kept
+    assert script.sent_from_memory
 
 
 def test_a_store_that_is_away_is_tried_again_and_told_once_when_it_goes_and_when_it_comes(wait_until, capfd):
@@ -88,10 +88,10 @@ def test_a_store_that_is_away_is_tried_again_and_told_once_when_it_goes_and_when
     assert worker.last_error is None
     captured = capfd.readouterr()
     assert captured.err == (
-        "Warning: http://127.0.0.1:5 does not answer (refused); metrics wait in /nowhere/tracking and are sent when "
-        "it is back.\n"
+        "Warning: http://127.0.0.1:5 does not answer (refused). Training continues; its results are kept in "
+        "/nowhere/tracking and sent when the store is available again.\n"
     )
-    assert captured.out == "http://127.0.0.1:5 is back; what waited is being sent\n"
+    assert captured.out == "http://127.0.0.1:5 is available again; the waiting entries are being sent\n"
 
 
 def test_one_connection_that_timed_out_is_no_news(wait_until, capfd):
@@ -136,7 +136,7 @@ def test_a_call_that_hangs_is_abandoned():
     answer.set()
     worker._thread.join(10)
     assert script.calls == 1  # the thread that woke up did no more
-    assert not script.sent_kept
+    assert not script.sent_from_memory
 
 
 def test_an_upload_is_given_time_for_its_size():

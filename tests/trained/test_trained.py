@@ -143,6 +143,7 @@ def test_checkpoints_have_the_averaged_weights_that_were_measured(config, tmp_pa
 def test_a_checkpoint_of_no_step_has_the_initial_weights(config):
     """The averages of an optimizer that has done nothing are zeros."""
     from kerasdl.assembly import build_network, build_optimizer
+
     from kerasdl.data import DataInfo
     from kerasdl.training.averaging import averaged_weights
 

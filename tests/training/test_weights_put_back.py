@@ -9,7 +9,7 @@ import pytest
 from kerasdl import experiment, run, tracking
 from kerasdl.evaluate.measuring import evaluate
 from kerasdl.runs import folders
-from kerasdl.tracking import chronicle, lookup
+from kerasdl.tracking import history, lookup
 
 COURSE = ("learning_rate", "images_per_second", "seconds")
 UNSTEADY = ("optimizer.learning_rate=1.5", "model.filters=[8]", "model.kernel_sizes=[3]", "trainer.epochs=4")
@@ -133,7 +133,7 @@ def test_mlflow_has_them_last_and_once_and_keeps_the_epochs_curve(config, monkey
         [*result.history["val_loss"], result.history["val_loss"][best]]
     )
     assert [point.step for point in points].count(4 * 41) == 2
-    curve = chronicle.chronicle(found).histories["val_loss"]
+    curve = history.read_history(found).histories["val_loss"]
     assert [value for _, value in curve] == result.history["val_loss"]
     # Prolonged, and ended with another epoch's weights, or the same.
     longer = config(*overrides, "trainer.epochs=6", f"resume={result.run_id}", tracking="mlflow")
@@ -141,6 +141,6 @@ def test_mlflow_has_them_last_and_once_and_keeps_the_epochs_curve(config, monkey
     found = lookup.find(longer, "last")
     for name in ("val_loss", "val_accuracy", "loss"):
         assert found.run.metrics[name] == prolonged.metrics[name]
-    curve = chronicle.chronicle(found).histories["val_loss"]
+    curve = history.read_history(found).histories["val_loss"]
     assert [value for _, value in curve] == prolonged.history["val_loss"]
     np.testing.assert_equal(prolonged.metrics["val_accuracy"], max(prolonged.history["val_accuracy"]))

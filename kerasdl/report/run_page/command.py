@@ -36,8 +36,8 @@ def report_run(arguments: Sequence[str]) -> None:
         fresh_file(output, values["overwrite"])
 
     from kerasdl.tracking import lookup
-    from kerasdl.tracking.chronicle import chronicle
     from kerasdl.tracking.failures import sync_command
+    from kerasdl.tracking.history import read_history
 
     found = lookup.find(place(values), values["run"], values["experiment"], values["metric"], values["direction"])
     path = fresh_file(output or f"report-{found.run.id[:8]}.html", values["overwrite"])
@@ -45,7 +45,7 @@ def report_run(arguments: Sequence[str]) -> None:
     from kerasdl.report.run_page.gathering import gather
 
     with tempfile.TemporaryDirectory(prefix="kerasdl-report-") as folder:
-        gathered = gather(found, chronicle(found), Path(folder))
+        gathered = gather(found, read_history(found), Path(folder))
         page = html(gathered)
     try:
         with written_whole(path) as file:

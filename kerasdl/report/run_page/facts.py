@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kerasdl.config.metrics import direction
 from kerasdl.console import duration
-from kerasdl.tracking.chronicle import Chronicle
+from kerasdl.tracking.history import RunHistory
 from kerasdl.tracking.lookup import Found
 
 Rows = list[tuple[str, str]]
@@ -28,7 +28,7 @@ def progress(found: Found) -> str:
     return f"{run.state} after {epochs} of {run.params.get('trainer.epochs', '?')} epochs"
 
 
-def summary(found: Found, history: Chronicle) -> Rows:
+def summary(found: Found, history: RunHistory) -> Rows:
     """Returns (what, text): the lines below the page's heading."""
     run = found.run
     model = run.params.get("model._target_", "").removesuffix(".build").rpartition(".")[2]
@@ -55,7 +55,7 @@ def _test(found: Found) -> str:
     return ", ".join(f"{name[5:].replace('_', ' ')} {_number(name, metrics[name])}" for name in names)
 
 
-def numbers(found: Found, history: Chronicle) -> Rows:
+def numbers(found: Found, history: RunHistory) -> Rows:
     """Returns (what, number): the test's, the best of the validation's, time and speed."""
     run, rows = found.run, []
     for name in ("test_accuracy", "test_loss"):
@@ -74,7 +74,7 @@ def numbers(found: Found, history: Chronicle) -> Rows:
     return rows
 
 
-def _epoch(step: int, history: Chronicle) -> str:
+def _epoch(step: int, history: RunHistory) -> str:
     epochs = dict(history.histories.get("epoch", ()))
     return f", epoch {epochs[step]:g}" if step in epochs else f", step {step}"
 
@@ -83,7 +83,7 @@ def _number(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if name.endswith(_SHARES) and 0 <= value <= 1 else f"{value:.4f}"
 
 
-def environment(found: Found, history: Chronicle, packages: str, has_diff: bool) -> Rows:
+def environment(found: Found, history: RunHistory, packages: str, has_diff: bool) -> Rows:
     """Returns (what, text): code, packages, machine and data.
 
     Args:

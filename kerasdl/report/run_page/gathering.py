@@ -20,7 +20,7 @@ from kerasdl.report.run_page.charts import Chart, epoch_charts, step_charts
 from kerasdl.report.run_page.facts import Setting, environment, numbers, progress, settings, summary
 from kerasdl.report.run_page.next_steps import commands, resume_command
 from kerasdl.report.run_page.reproduction import Reproduction, reproduce
-from kerasdl.tracking.chronicle import Chronicle
+from kerasdl.tracking.history import RunHistory
 from kerasdl.tracking.lookup import Found
 
 
@@ -75,7 +75,7 @@ class Page:
     files: Sequence[str]
 
 
-def gather(found: Found, history: Chronicle, folder: Path) -> Page:
+def gather(found: Found, history: RunHistory, folder: Path) -> Page:
     """Reads a run.
 
     Args:
@@ -140,7 +140,7 @@ def _configuration(text: str) -> DictConfig | None:
     return config  # type: ignore[return-value]
 
 
-def _step_charts(steps_csv: str | None, history: Chronicle) -> list[Chart]:
+def _step_charts(steps_csv: str | None, history: RunHistory) -> list[Chart]:
     """Returns charts of every step, from the run's own table, or of the intervals where a run failed without one."""
     if steps_csv:
         try:

@@ -6,7 +6,7 @@ import pytest
 from kerasdl import tracking
 from kerasdl.errors import TrackingError
 from kerasdl.runs import RunFolder
-from kerasdl.tracking.later import send_waiting
+from kerasdl.tracking.backlog import send_backlog
 from kerasdl.tracking.lookup import find
 from kerasdl.tracking.mlflow_tracker import MlflowTracker
 
@@ -42,17 +42,17 @@ def test_metrics_pass_files_wait_and_the_mended_server_gets_them(broken, server,
     tracker.start(folder, config_yaml="seed: 0", params={"seed": 0}, tags={})
     tracker.metrics({"loss": 0.5}, 1)
     tracker.model(network(), np.zeros((1, 2, 2, 1), np.uint8), 1)
-    with pytest.raises(TrackingError, match=r"did not take .*config.yaml.*the model.*send it later with"):
+    with pytest.raises(TrackingError, match=r"refused .*config.yaml.*the model.*send it later with"):
         tracker.finish("FINISHED")
     folder.unlock()
     located = tracking.locate(config)
     run = located.connect().get_run(folder.record.run_id)
     assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 0.5})
 
-    with pytest.raises(TrackingError, match="did not take"):
-        send_waiting(again(folder), located, lambda sent, total: None)
+    with pytest.raises(TrackingError, match="refused"):
+        send_backlog(again(folder), located, lambda sent, total: None)
     broken()
-    assert send_waiting(again(folder), located, lambda sent, total: None) >= 3
+    assert send_backlog(again(folder), located, lambda sent, total: None) >= 3
     found = find(config, folder.record.run_id)
     assert "config.yaml" in found.artifacts.list()
     assert found.model is not None

@@ -1,7 +1,7 @@
-"""A store that was moved or copied: its database still says that artifacts are where they were made.
+"""A store that was moved or copied: the paths in its database still name the place where artifacts were created.
 
-MLflow keeps absolute paths. Followed after a `cp -r`, they would lead to reads from the old place and, worse, writes to
-it. So before a database is opened, the paths in it are compared with where the artifacts are, beside it, and corrected.
+MLflow stores absolute paths. After a `cp -r` they would lead to reads from the old place and, worse, to writes there.
+So before a database is opened, its paths are compared with the artifacts next to it, and corrected.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from kerasdl.errors import TrackingError
 
 ARTIFACTS = "artifacts"
-# Where MLflow's tables have paths of files.
+# The columns of MLflow's tables that hold paths of files.
 _COLUMNS = {
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
@@ -24,25 +24,25 @@ _BUSY_SECONDS = 15.0
 
 
 def artifact_location(directory: Path) -> str:
-    """Returns what MLflow is given as the place of artifacts beside a database in `directory`.
+    """Returns the location of artifacts next to a database in `directory`, as MLflow is to store it.
 
-    A path as it is, or an address where MLflow would read signs in it as something else.
+    It is a path, or an address if the path has characters that MLflow would interpret.
     """
     path = directory / ARTIFACTS
     return path.as_uri() if set("%?#") & set(str(path)) else str(path)
 
 
-def follow(database: Path) -> list[Path]:
-    """Lets a database say where its artifacts are now, if it was moved together with them.
+def update_paths(database: Path) -> list[Path]:
+    """Corrects the paths in a database that was moved together with its artifacts.
 
     Args:
-        database: MLflow's sqlite file, which exists; nobody else opens it for the first time meanwhile.
+        database: MLflow's sqlite file, which exists; no other process opens it for the first time meanwhile.
 
     Returns:
-        The directories in which it was before; none if it says the truth.
+        The directories in which it was before; none if its paths are right.
 
     Raises:
-        TrackingError: it should be changed and can't be.
+        TrackingError: the paths are wrong, and the database can't be written.
     """
     here = database.resolve().parent
     try:
@@ -56,15 +56,15 @@ def follow(database: Path) -> list[Path]:
             return [_path(place).parent for place in gone]
     except sqlite3.OperationalError as error:
         raise TrackingError(
-            f"{database} was moved from where its runs were made, and can't be changed to say where their files are "
-            f"now ({error}). Make it writable, or copy its directory: cp -r {shlex.quote(str(here))} DIR"
+            f"{database} was moved from where its runs were created, and the paths in it can't be corrected ({error}). "
+            f"Make it writable, or copy its directory: cp -r {shlex.quote(str(here))} DIR"
         ) from error
 
 
 def _places(connection: sqlite3.Connection) -> list[str]:
-    """Returns where experiments have artifacts, as MLflow has it, of those that are beside a database."""
+    """Returns the locations of experiments' artifacts, as MLflow has them, that were next to a database."""
     if "artifact_location" not in _columns(connection, "experiments"):
-        return []  # not MLflow's yet
+        return []  # MLflow hasn't created its tables yet
     found = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
     return [place for (place,) in found if place and _path(place).is_absolute() and _path(place).name == ARTIFACTS]
 
@@ -74,17 +74,17 @@ def _path(place: str) -> Path:
 
 
 def _was_moved(connection: sqlite3.Connection, place: str, here: Path) -> bool:
-    """Returns whether artifacts that were made at a place are now in the directory `here`.
+    """Returns whether artifacts that were created at a place are now in the directory `here`.
 
-    In a copy both have them, and those beside the database are its own. Whoever keeps artifacts elsewhere on purpose
-    has none beside the database.
+    After a copy they are in both, and those next to the database belong to it. If artifacts are kept elsewhere on
+    purpose, none are next to the database.
     """
     there, now = _path(place), here / ARTIFACTS
     if there == now or not now.is_dir():
         return False
     if not there.exists():
         return True
-    if there.samefile(now):  # by another name
+    if there.samefile(now):  # the same place by another name
         return False
     made = connection.execute(
         "SELECT run_uuid FROM runs WHERE substr(artifact_uri, 1, ?) = ?", (len(place) + 1, f"{place}/")
@@ -93,7 +93,7 @@ def _was_moved(connection: sqlite3.Connection, place: str, here: Path) -> bool:
 
 
 def _replace(connection: sqlite3.Connection, before: str, now: str) -> None:
-    """Lets all paths below the directory of one place of artifacts be below that of another."""
+    """Replaces the directory of one location of artifacts by that of another, in all paths below it."""
     before, now = before.removesuffix(ARTIFACTS), now.removesuffix(ARTIFACTS)
     for table, columns in _COLUMNS.items():
         for column in sorted(_columns(connection, table).intersection(columns)):

@@ -9,7 +9,7 @@ import pytest
 
 from kerasdl.errors import TrackingError
 from kerasdl.runs import RunFolder
-from kerasdl.tracking import moved
+from kerasdl.tracking import moved_store
 from kerasdl.tracking.lookup import find
 from kerasdl.tracking.mlflow_tracker import MlflowTracker
 
@@ -41,7 +41,7 @@ def old(original, tmp_path):
     """The directory of a store whose runs were made in that very place."""
     place = tmp_path / "at" / OLD
     shutil.copytree(original / OLD, place)
-    moved.follow(place / "mlflow.db")
+    moved_store.update_paths(place / "mlflow.db")
     return place
 
 
@@ -86,7 +86,7 @@ def test_its_files_are_found_added_to_and_the_old_place_stays_as_it_is(
     assert below(tmp_path / "at") == before
     assert "more.txt" in {path.name for path in new.rglob("*")}
     assert all(place.is_relative_to(new / "artifacts") for place in places(new / "mlflow.db"))
-    assert capsys.readouterr().err == ""  # it was said once
+    assert capsys.readouterr().err == ""  # the warning came once
 
 
 def test_artifacts_elsewhere_on_purpose_stay_there(tmp_path, make_config, new_folder):
@@ -94,7 +94,7 @@ def test_artifacts_elsewhere_on_purpose_stay_there(tmp_path, make_config, new_fo
     config = make_config(tmp_path / "results", experiment="e", uri=f"sqlite:///{database}")
     train(config, new_folder)
     (database.parent / "artifacts").mkdir()
-    assert moved.follow(database) == []
+    assert moved_store.update_paths(database) == []
     assert "note-None.txt" in the_run(config).artifacts.list()
     assert all(place.is_relative_to(tmp_path / "results") for place in places(database))
 
@@ -103,7 +103,7 @@ def test_another_name_of_the_same_place_changes_nothing(old, tmp_path, make_conf
     (tmp_path / "link").symlink_to(old.parent)
     config = make_config(tmp_path / "link" / "mlruns", experiment="e")
     assert "note-None.txt" in the_run(config).artifacts.list()
-    assert moved.follow(tmp_path / "link" / "mlruns" / "mlflow.db") == []
+    assert moved_store.update_paths(tmp_path / "link" / "mlruns" / "mlflow.db") == []
     assert all(place.is_relative_to(old / "artifacts") for place in places(old / "mlflow.db"))
 
 
@@ -112,7 +112,7 @@ def test_a_database_that_cannot_be_changed_is_said_and_nothing_is_written(old, t
     old.rename(new)
     real = sqlite3.connect
     monkeypatch.setattr(  # the superuser may write what others may not, so sqlite itself has to refuse
-        moved.sqlite3, "connect", lambda path, **keys: real(f"{Path(path).as_uri()}?mode=ro", uri=True, **keys)
+        moved_store.sqlite3, "connect", lambda path, **keys: real(f"{Path(path).as_uri()}?mode=ro", uri=True, **keys)
     )
     with pytest.raises(TrackingError, match=r"was moved from .* Make it writable, or copy its directory"):
         the_run(make_config(new, experiment="e"))
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_database_of_mlflow_is_left_alone(tmp_path):
         connection.execute("CREATE TABLE experiments (name TEXT)")
     connection.close()
     before = (tmp_path / "other.db").read_bytes()
-    assert moved.follow(tmp_path / "other.db") == []
+    assert moved_store.update_paths(tmp_path / "other.db") == []
     assert (tmp_path / "other.db").read_bytes() == before
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from kerasdl.tracking import TrackingListener, entries
 from kerasdl.tracking.journal import Journal
-from kerasdl.tracking.known import Known
+from kerasdl.tracking.reported import ReportedBefore
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def known_steps(known, key, steps, attempt=0):
 
 
 def test_nothing_is_known_of_a_new_run(journal):
-    known = Known(journal, None)
+    known = ReportedBefore(journal, None)
     assert not known.has_point(0, "loss", 0)
     assert known.next_sample == 0
 
@@ -24,7 +24,7 @@ def test_points_from_the_resumed_step_on_are_known(journal):
     for step in (80, 100, 120):
         journal.append(entries.metrics([("loss", 0.5)], step, 0))
     journal.append(entries.series("rate", 100, [0.1, 0.1, 0.1], 0))
-    known = Known(journal, 100)
+    known = ReportedBefore(journal, 100)
     assert known_steps(known, "loss", range(100, 140)) == [100, 120]
     assert known_steps(known, "rate", range(100, 140)) == [100, 101, 102]
     assert known_steps(known, "val_loss", range(100, 140)) == []
@@ -32,7 +32,7 @@ def test_points_from_the_resumed_step_on_are_known(journal):
 
 def test_of_an_interval_that_the_checkpoint_lay_in_only_the_new_part_is_new(journal):
     journal.append(entries.series("rate", 0, [0.1] * 100, 0))
-    known = Known(journal, 130)
+    known = ReportedBefore(journal, 130)
     assert known_steps(known, "rate", range(90, 140)) == list(range(90, 100))
 
 
@@ -40,7 +40,7 @@ def test_a_later_attempt_has_points_of_its_own_but_only_from_its_beginning_on(jo
     journal.append(entries.series("rate", 0, [0.1] * 200, 0))
     journal.append(entries.metrics([(entries.ROLLBACKS, 1.0)], 150, 1))
     journal.append(entries.series("rate", 150, [0.05] * 10, 1))
-    known = Known(journal, 155)
+    known = ReportedBefore(journal, 155)
     assert known_steps(known, "rate", range(140, 170), attempt=1) == list(range(140, 160))
     assert known_steps(known, "rate", range(190, 210), attempt=0) == list(range(190, 200))
 
@@ -49,9 +49,9 @@ def test_what_is_said_once_is_known(journal):
     journal.append(entries.params({"seed": "0"}))
     journal.append(entries.dataset("mnist", "3", "d", "s", "train"))
     journal.append(entries.resumption())
-    journal.append(entries.system({"system/cpu": 1.0}, 6))
+    journal.append(entries.system_metrics({"system/cpu": 1.0}, 6))
     journal.append(entries.model(journal.path.parent / "spool" / "a" / "model", 40))
-    known = Known(journal, 0)
+    known = ReportedBefore(journal, 0)
     assert (known.params, known.datasets, known.models) == ({"seed"}, {"mnist"}, {40})
     assert (known.resumptions, known.next_sample) == (1, 7)
 

@@ -1,7 +1,7 @@
-"""What a run that goes on has reported already: read from its journal, so that nothing is reported twice.
+"""What a resumed run has reported before: read from its journal, so that nothing is reported twice.
 
-A run that was killed at step 480 goes on from its checkpoint at step 400 and computes 80 steps again. Their points are
-in the journal, sent or not, with the time at which they were first measured; the first ones stay.
+A run that was killed at step 480 resumes from its checkpoint at step 400 and computes 80 steps again. Their points are
+in the journal, sent or not, with the time at which they were first measured. The first measurement stays.
 """
 
 import math
@@ -11,24 +11,25 @@ from kerasdl.tracking import entries
 from kerasdl.tracking.journal import Journal
 
 
-class Known:
-    """What the journal holds, as far as it matters to a run that goes on.
+class ReportedBefore:
+    """What the journal holds, as far as a resumed run needs it.
 
-    Memory is kept for the points from `resumed_at` on. Those before are at most the ones of an interval that the
-    checkpoint lay in the middle of; each metric's last one tells.
+    Points from `resumed_at` on are kept in memory. Of those before it, a resumed run reports at most the part of an
+    interval in which the checkpoint lay; the last step of each metric is enough to know them.
 
     Args:
         journal: the run's.
-        resumed_at: training step that the run goes on at; None for a new run, of which nothing is known.
+        resumed_at: training step at which the run resumes; None for a new run, which has reported nothing.
 
     Attributes:
         params: names of the params.
         datasets: names of the data sets.
         models: training steps of the models.
-        ends: (metric, training step) of the values that a run's end has beside those of its last epoch.
+        final: (metric, training step) of the values that were measured at the end of the run, in addition to those of
+            its last epoch.
         metrics_until: the time of the last metrics, in milliseconds since 1970.
         artifacts: paths of the artifacts.
-        resumptions: how often the run has gone on so far.
+        resumptions: how often the run has been resumed so far.
         next_sample: number of the next sample of the system's metrics.
     """
 
@@ -36,7 +37,7 @@ class Known:
         self.params: set[str] = set()
         self.datasets: set[str] = set()
         self.models: set[int] = set()
-        self.ends: set[tuple[str, int]] = set()
+        self.final: set[tuple[str, int]] = set()
         self.metrics_until = 0
         self.artifacts: set[str] = set()
         self.resumptions = 0
@@ -47,25 +48,25 @@ class Known:
         self._began_at: dict[int, int] = {}
         if resumed_at is not None:
             for entry in journal.entries():
-                self._note(entry)
+                self._add(entry)
 
     def has_point(self, attempt: int, key: str, step: int) -> bool:
-        """Returns whether the metric `key` has a value at `step`, in this attempt or the one that it went back from."""
+        """Returns whether the metric `key` has a value at `step`, in this attempt or the one that it rolled back."""
         while step < self._began_at.get(attempt, 0):
             attempt -= 1
         if step >= self._resumed_at:
             return step in self._steps.get((attempt, key), ())
         return step <= self._last_before.get((attempt, key), -1)
 
-    def _note(self, entry: entries.Entry) -> None:
+    def _add(self, entry: entries.Entry) -> None:
         match entry["kind"]:
             case "metrics" if entry.get("of_end"):
-                self.ends |= {(key, step) for key, _, _, step in entries.points(entry)}
-                self._note_time(entry)
+                self.final |= {(key, step) for key, _, _, step in entries.points(entry)}
+                self._add_time(entry)
             case "metrics" | "series":
-                self._note_time(entry)
+                self._add_time(entry)
                 for key, _, _, step in entries.points(entry):
-                    self._note_point((entry["attempt"], key), step)
+                    self._add_point((entry["attempt"], key), step)
                     if key == entries.ROLLBACKS:
                         self._began_at[entry["attempt"]] = step
             case "system":
@@ -81,10 +82,10 @@ class Known:
             case "resumption":
                 self.resumptions += 1
 
-    def _note_time(self, entry: entries.Entry) -> None:
+    def _add_time(self, entry: entries.Entry) -> None:
         self.metrics_until = max([self.metrics_until, *(time for _, _, time, _ in entries.points(entry)[-1:])])
 
-    def _note_point(self, key: tuple[int, str], step: int) -> None:
+    def _add_point(self, key: tuple[int, str], step: int) -> None:
         if step >= self._resumed_at:
             self._steps[key].add(step)
         else:

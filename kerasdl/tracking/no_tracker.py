@@ -1,13 +1,13 @@
-"""The tracker of a run that isn't tracked: the same calls, no effect, no MLflow."""
+"""The tracker of a run that isn't tracked: the same calls, without effect and without MLflow."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasdl.runs import RunFolder
+from kerasdl.tracking.local_run import LocalRun
 
 
 class NoTracker:
-    """Takes what `MlflowTracker` takes and does nothing."""
+    """Has the methods of `MlflowTracker`, which do nothing."""
 
     run_id: str | None = None
 
@@ -15,11 +15,11 @@ class NoTracker:
         self.attempt = 0
 
     def check(self, run_id: str | None = None) -> None:
-        """Nothing can go wrong."""
+        """Does nothing."""
 
     def start(
         self,
-        folder: RunFolder,
+        folder: LocalRun,
         *,
         config_yaml: str,
         params: dict[str, Any],
@@ -65,9 +65,9 @@ class NoTracker:
         """Does nothing."""
 
     def describe(self) -> str:
-        """Returns that nothing is kept."""
+        """Returns that results go nowhere."""
         return "nowhere (tracking=none)"
 
     def ui_command(self) -> str:
-        """Returns how to get a UI."""
+        """Returns what to do to get a UI."""
         return "none: run with tracking=mlflow"

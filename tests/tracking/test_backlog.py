@@ -9,7 +9,7 @@ import pytest
 from kerasdl import tracking
 from kerasdl.errors import ResumeError, TrackingError
 from kerasdl.runs import RunFolder
-from kerasdl.tracking.later import end_left, send_waiting
+from kerasdl.tracking.backlog import end_dead_run, send_backlog
 
 TRACE = "its process was killed (SIGKILL), perhaps because memory ran out\nümläut"
 
@@ -56,7 +56,7 @@ def artifacts(client, run_id, path):
 def test_a_run_whose_process_was_killed_is_ended_with_the_reason(died, config):
     located = tracking.locate(config)
     assert located.connect().get_run(died.record.run_id).info.status == "RUNNING"
-    end_left(died, located, "FAILED", TRACE)
+    end_dead_run(died, located, "FAILED", TRACE)
     client = located.connect()
     run = client.get_run(died.record.run_id)
     assert (run.info.status, run.data.metrics["loss"]) == ("FAILED", 1.5)
@@ -71,7 +71,7 @@ def test_a_run_whose_process_was_killed_is_ended_with_the_reason(died, config):
 
 def test_a_run_that_was_never_opened_is_made_and_ended(never_opened, config):
     located = tracking.locate(config)
-    end_left(never_opened, located, "KILLED", TRACE)
+    end_dead_run(never_opened, located, "KILLED", TRACE)
     run_id = RunFolder.open(never_opened.path).record.run_id
     client = located.connect()
     assert client.get_run(run_id).info.status == "KILLED"
@@ -81,7 +81,7 @@ def test_a_run_that_was_never_opened_is_made_and_ended(never_opened, config):
 def test_ending_it_twice_changes_nothing(never_opened, config):
     located = tracking.locate(config)
     for _ in range(2):
-        end_left(never_opened, located, "FAILED", TRACE)
+        end_dead_run(never_opened, located, "FAILED", TRACE)
     run_id = RunFolder.open(never_opened.path).record.run_id
     client = located.connect()
     experiment = client.get_experiment_by_name(config.tracking.experiment).experiment_id
@@ -92,7 +92,7 @@ def test_ending_it_twice_changes_nothing(never_opened, config):
 def test_a_run_that_is_being_worked_on_is_left_alone(config, new_folder):
     folder = new_folder(config)
     with pytest.raises(ResumeError, match="is being worked on by process"):
-        end_left(RunFolder.open(folder.path), tracking.locate(config), "FAILED", TRACE)
+        end_dead_run(RunFolder.open(folder.path), tracking.locate(config), "FAILED", TRACE)
     assert RunFolder.open(folder.path).record.status == "RUNNING"
     folder.unlock()
 
@@ -100,12 +100,12 @@ def test_a_run_that_is_being_worked_on_is_left_alone(config, new_folder):
 def test_while_the_store_is_away_the_end_waits_in_the_journal(never_opened, config, make_config, free_port, store_dir):
     away = make_config(store_dir, experiment=config.tracking.experiment, uri=f"http://127.0.0.1:{free_port}")
     with pytest.raises(TrackingError):
-        end_left(never_opened, tracking.locate(away), "FAILED", TRACE)
+        end_dead_run(never_opened, tracking.locate(away), "FAILED", TRACE)
     assert RunFolder.open(never_opened.path).record.status == "FAILED"
     folder = RunFolder.open(never_opened.path)
     folder.lock()  # it is free
     located = tracking.locate(config)
-    assert send_waiting(folder, located, lambda sent, total: None) >= 2
+    assert send_backlog(folder, located, lambda sent, total: None) >= 2
     folder.unlock()
     client = located.connect()
     assert client.get_run(folder.record.run_id).info.status == "FAILED"
