@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from kerasdl.assembly import build_task
 
 from kerasdl import compose, data
-from kerasdl.assembly import build_task
 from kerasdl.config.composition import conf_dir
 from kerasdl.errors import ResumeError
 from kerasdl.training import runtime
@@ -213,7 +213,7 @@ def test_progress_comes_back_whole(training, tmp_path):
     assert list(restored.history.losses) == list(progress.history.losses)
     assert list(restored.history.learning_rates) == list(progress.history.learning_rates)
     assert (restored.epoch_tally.steps, restored.interval_tally.steps) == (4, 7)
-    assert restored.epoch_tally.images_per_second() == progress.epoch_tally.images_per_second()
+    assert restored.epoch_tally.examples_per_second() == progress.epoch_tally.examples_per_second()
     assert second.task.model.stop_training is True
     assert_equal(first.run(5), second.run(5))
 
