@@ -76,14 +76,14 @@ def locate(target: str, where: str) -> Any:
 def instantiate(node: Any, where: str, offered: Mapping[str, Any] = MappingProxyType({}), **extra: Any) -> Any:
     """Calls what `node._target_` names with the node's other keys and `extra`, nested nodes first.
 
-        Args:
-            node: a mapping with `_target_`, from the configuration.
-            where: its key, for errors and for what is allowed there, e.g. `optimizer`.
-            offered: further keyword arguments, of which it gets those that it names as parameters.
-        **extra: further keyword arguments, which it must take.
+    Args:
+        node: a mapping with `_target_`, from the configuration.
+        where: its key, for errors and for what is allowed there, e.g. `optimizer`.
+        offered: further keyword arguments, of which it gets those that it names as parameters.
+    **extra: further keyword arguments, which it must take.
 
-        Raises:
-            ConfigError: the target isn't allowed, doesn't exist, or doesn't take these arguments.
+    Raises:
+        ConfigError: the target isn't allowed, doesn't exist, or doesn't take these arguments.
     """
     if isinstance(node, DictConfig | ListConfig):
         node = OmegaConf.to_container(node, resolve=True)
