@@ -26,7 +26,7 @@ _PARTS_OF_LAYERS = ("keras.initializers", "keras.regularizers", "keras.constrain
 _PLACES = {
     "model.layers.": ("keras.layers", *_PARTS_OF_LAYERS),
     "model._target_": ("kerasdl.models",),
-    "model.": _PARTS_OF_LAYERS,
+    "model.": ("kerasdl.models", *_PARTS_OF_LAYERS),  # a network by its role, or a part of the layers
     "data.": ("kerasdl.data",),
     "task.": ("kerasdl.tasks",),
     "optimizer.": ("keras.optimizers",),
