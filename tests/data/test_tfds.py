@@ -32,7 +32,10 @@ def test_every_choice_is_a_data_set_with_statistics_for_its_channels(choice, tmp
         ({"name": "mnst"}, r"'mnst'\. Did you mean mnist"),
         ({"name": "emnist/digitz"}, r"The configs of emnist are .*digits"),
         ({"name": "mnist:9.9.9"}, r"mnist cannot be loaded at version 9\.9\.9, only: 3\.0\.1"),
-        ({"name": "imdb_reviews"}, r"must be a set with one image and at most one class label an example.*text \(Text\)"),
+        (
+            {"name": "imdb_reviews"},
+            r"one image and at most one class label an example.*text \(Text\)",
+        ),
         ({"name": "cats_vs_dogs"}, r"vary in size: set data\.image_size=\[height,width\]"),
     ],
 )

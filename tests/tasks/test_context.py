@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from omegaconf import OmegaConf
 
-from kerasdl import compose, data
+from kerasdl import compose
 from kerasdl.data.features import Features, image, number
 from kerasdl.data.preprocessing import Standardization
 from kerasdl.errors import ConfigError
@@ -104,7 +104,9 @@ def test_a_function_gets_those_of_the_offered_arguments_that_it_names(context, m
     found = context(model={"_target_": "nets_of_a_context.build", "units": 2})
     found.network("classifier", classes=3, outputs=3)
     assert module.seen == [(DIGITS.inputs, (8, 8, 1), 3)]
-    plain = context(model={"_target_": "nets_of_a_context.plain", "units": 2}).network("classifier", classes=3, outputs=5)
+    plain = context(model={"_target_": "nets_of_a_context.plain", "units": 2}).network(
+        "classifier", classes=3, outputs=5
+    )
     assert plain.output_shape == (None, 5)
 
 
@@ -164,10 +166,8 @@ def test_a_network_gets_a_tensor_for_a_single_input_and_else_a_dict(context):
     assert {name: float(values[0]) for name, values in both.items()} == pytest.approx({"age": -1, "bmi": 1})
 
 
-def test_what_is_fitted_is_the_training_splits(context):
-    """And the images' layer is that of `data.normalization`."""
-    conf = compose(["data=digits", "data.normalization.mean=[0.5]", "data.normalization.std=[0.25]"])
-    examples = data.load(conf.data, conf.seed, conf.paths.cache_dir)
-    found = TaskContext(conf, examples.info.features, {}, examples.train)
+def test_the_images_layer_is_that_of_the_configuration(context, composed):
+    normalization = {"mean": [0.5], "std": [0.25]}
+    found = context(data={**OmegaConf.to_container(composed.data), "normalization": normalization})
     pixels = np.array([0, 51, 255], np.uint8).reshape(3, 1, 1, 1)
     np.testing.assert_allclose(np.ravel(found.inputs["image"](pixels)), [-2, -1.2, 2], atol=1e-6)

@@ -262,7 +262,9 @@ def test_a_refused_resume_leaves_the_run_as_it_was(config, monkeypatch):
     # The same configuration, but the code that builds the network is another.
     build = running.build_task
     monkeypatch.setattr(running, "build_task", lambda config, *args: build(wider, *args))
-    with pytest.raises(ResumeError, match=r"networks/classifier/0000/kernel has shape \(3, 3, 1, 32\) there, \(3, 3, 1, 16\) here"):
+    with pytest.raises(
+        ResumeError, match=r"classifier/0000/kernel has shape \(3, 3, 1, 32\) there, \(3, 3, 1, 16\) here"
+    ):
         run(config("trainer.epochs=2", f"resume={first.resume_id}"))
     monkeypatch.undo()
     (folder,) = folders(wider.paths.output_dir)

@@ -145,5 +145,7 @@ def test_mixed_precision_learns_with_float32_weights(config, build_task, precisi
     assert losses[-10:].mean() < 0.5 * losses[:10].mean()
     assert {weight.dtype for weight in task.network.trainable_weights} == {"float32"}
     assert task.network.get_layer("dense").compute_dtype == precision.removeprefix("mixed_")
-    assert isinstance(task.optimizers["classifier"], keras.optimizers.LossScaleOptimizer) == (precision == "mixed_float16")
+    assert isinstance(task.optimizers["classifier"], keras.optimizers.LossScaleOptimizer) == (
+        precision == "mixed_float16"
+    )
     assert keras.config.dtype_policy().name == "float32"

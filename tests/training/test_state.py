@@ -5,20 +5,15 @@ import dataclasses
 import functools
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
+from small_training import Training, as_file, assert_equal, differ
 
 from kerasdl import compose, data
 from kerasdl.config.composition import conf_dir
 from kerasdl.errors import ResumeError
 from kerasdl.training import runtime
-from kerasdl.training.checkpoints import read, write
-from kerasdl.training.loop import TrainingLoop
-from kerasdl.training.progress import Best, Progress
-from kerasdl.training.schedules import Cosine
-from kerasdl.training.state import TrainingState
-from kerasdl.training.task import one_model
+from kerasdl.training.progress import Best
 
 OPTIMIZERS = sorted(file.stem for file in (conf_dir() / "optimizer").glob("*.yaml"))
 CONVOLUTION = "{_target_: keras.layers.Conv2D, filters: 2, kernel_size: 3, strides: 2}"
@@ -34,30 +29,6 @@ WEIGHTS_OF_THE_NETWORK = 4  # kernel and bias of the convolution and of the logi
 def brighten(images, seed):
     """An augmentation that tells steps apart."""
     return images + tf.cast(seed[1] % 5, tf.float32)
-
-
-class Training:
-    """A small training that goes where a test wants it, without a trainer."""
-
-    def __init__(self, task, examples, callbacks=()):
-        self.task = task
-        self.model = one_model(task.networks)
-        self.model.stop_training = False
-        self.split = examples.train
-        schedule = Cosine(steps_per_epoch=self.split.steps, total_steps=20, warmup=0, final=0.1)
-        self.loop = TrainingLoop(self.task, self.split, schedule, jit=False)
-        self.callbacks = list(callbacks)
-        self.progress = Progress(self.task.shapes(training=True))
-        self.state = TrainingState(self.task, self.model, self.loop, self.callbacks, self.progress)
-
-    def run(self, steps):
-        progress = self.progress
-        handle = self.split.epoch(progress.epoch, progress.done)
-        done = self.loop.run(
-            handle, progress.done, steps, progress.epoch_tally.sums, progress.interval_tally.sums
-        )  # fmt: skip
-        progress.record(done.losses, done.learning_rates, done.totals, seconds=0.5)
-        return self.state.capture()
 
 
 @pytest.fixture(scope="module")
@@ -80,23 +51,6 @@ def training(composed, build_task):
         return Training(task, examples, callbacks)
 
     return build
-
-
-def assert_equal(one, other):
-    assert one.arrays.keys() == other.arrays.keys()
-    for name, array in one.arrays.items():
-        np.testing.assert_array_equal(array, other.arrays[name], name, strict=True)
-        assert array.tobytes() == other.arrays[name].tobytes(), name  # NaN and the sign of 0 too
-    assert one.values == other.values
-
-
-def differ(one, other):
-    return [name for name, array in one.arrays.items() if array.tobytes() != other.arrays[name].tobytes()]
-
-
-def as_file(snapshot, folder):
-    write(folder / "step.npz", snapshot)
-    return read(folder / "step.npz")
 
 
 @pytest.fixture
@@ -261,6 +215,41 @@ def test_another_network_or_optimizer_is_refused_and_nothing_changed(training):
         assert "resume=never" in message
         assert "\n" not in message
         assert_equal(before, other.state.capture())
+
+
+def as_written_by_earlier_versions(snapshot):
+    """Returns a snapshot under the names that it had when there was one network and one optimizer."""
+
+    def renamed(name):
+        return name.replace("networks/classifier/", "model/").replace("optimizers/classifier/", "optimizer/")
+
+    values = copy.deepcopy(snapshot.values)
+    values["optimizer"] = values.pop("optimizers")["classifier"]
+    arrays = {renamed(name): array for name, array in snapshot.arrays.items()}
+    return dataclasses.replace(snapshot, arrays=arrays, values=values, finite=tuple(map(renamed, snapshot.finite)))
+
+
+def test_a_checkpoint_of_an_earlier_version_is_gone_back_to(training, tmp_path):
+    first, second = training(), training(seed=1)
+    saved = first.run(4)
+    former = as_file(as_written_by_earlier_versions(saved), tmp_path)
+    assert {name.split("/")[0] for name in former.arrays} >= {"model", "optimizer"}
+    second.state.restore(former)
+    assert_equal(saved, second.state.capture())
+    assert_equal(first.run(5), second.run(5))
+
+
+def test_one_of_an_earlier_version_of_another_network_or_optimizer_is_refused_too(training):
+    former = as_written_by_earlier_versions(training().run(2))
+    for override, difference in (
+        ("optimizer.momentum=0", "optimizers/classifier/0002 is only in the checkpoint"),
+        (NORMALISED, "networks/classifier/0002/gamma is only in this network"),
+    ):
+        with pytest.raises(ResumeError, match=difference):
+            training(override).state.restore(former)
+    adam = as_written_by_earlier_versions(training("optimizer=adam").run(2))
+    with pytest.raises(ResumeError, match="the optimizer was Adam there, is AdamW here"):
+        training("optimizer=adamw").state.restore(adam)
 
 
 def test_other_callbacks_are_refused_and_nothing_changed(training):
