@@ -63,7 +63,7 @@ def test_it_says_what_it_did_and_how_to_serve(registered, store, fails):
     assert warned == ""
     rows, warned = registered("run=best", "name=net")
     assert rows["result"] == f"val_accuracy 0.9, before 0.8 (version 1, of run {bad})"
-    assert warned.startswith("Warning: the model before was trained on digits and this one on mnist")
+    assert warned.startswith("Warning: the previous model was trained on digits and this one on mnist")
     rows, warned = registered("run=models:/net@champion", "name=net")
     assert rows["model"] == f"models:/net@champion, version 2, of run {good}"
     assert rows["result"] == "val_accuracy 0.9, unchanged: it has the alias already"

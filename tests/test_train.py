@@ -58,7 +58,7 @@ def test_a_run_from_the_command_to_mlflows_client(command, client, fast, tmp_pat
     assert run.data.metrics["test_accuracy"] == pytest.approx(int(accuracy[1]) / 360, abs=1e-6)
     assert run.data.params["optimizer.learning_rate"] == "0.001"
     assert run.data.params["data.name"].startswith("digits")
-    assert {"loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "images_per_second", "interval/loss",
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "test_loss", "examples_per_second", "interval/loss",
             "interval/memory_gb", "epoch"} <= set(run.data.metrics)  # fmt: skip
     [used] = run.inputs.dataset_inputs
     assert (used.dataset.name, bool(used.dataset.digest)) == ("digits", True)

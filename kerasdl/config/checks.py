@@ -19,7 +19,7 @@ from kerasdl.config.explain import config_error, did_you_mean
 from kerasdl.config.instantiate import check_target
 from kerasdl.config.keys import ALLOWED, is_number, may_be_null, node_type, shown
 from kerasdl.config.renames import with_public_names
-from kerasdl.config.schema import Config, type_of
+from kerasdl.config.schema import Classification, Config, type_of
 from kerasdl.config.source import sources, targets
 from kerasdl.config.training_checks import check_adversarial, check_callbacks, check_checkpoints
 from kerasdl.errors import ConfigError
@@ -131,6 +131,16 @@ def _check_contradictions(tree: dict) -> None:
         )
     if trainer["check_numerics"] and trainer["jit"] is True:
         raise ConfigError("trainer.check_numerics needs trainer.jit=false: compiled code can't name an operation.")
+    if task.get("_target_") == Classification._target_:
+        _check_classification(task)
+    output = tree["paths"]["output_dir"]
+    if not output:
+        raise ConfigError("paths.output_dir must name a folder. Received nothing. Example: paths.output_dir=./mlruns")
+    if os.path.exists(output) and not os.path.isdir(output):
+        raise ConfigError(f"paths.output_dir must be a folder. Received: {output}, which is a file.")
+
+
+def _check_classification(task: dict) -> None:
     for metric in task.get("metrics", []):
         if not re.fullmatch(r"accuracy|precision|recall|f1|top_[1-9][0-9]*_accuracy", metric):
             known = ("accuracy", "top_5_accuracy", "precision", "recall", "f1")
@@ -140,11 +150,6 @@ def _check_contradictions(tree: dict) -> None:
         weights in (None, "balanced") or (isinstance(weights, list) and all(is_number(w) and w >= 0 for w in weights))
     ):
         raise ConfigError(f"task.class_weights must be null, balanced or a list of numbers >= 0. Received: {weights}.")
-    output = tree["paths"]["output_dir"]
-    if not output:
-        raise ConfigError("paths.output_dir must name a folder. Received nothing. Example: paths.output_dir=./mlruns")
-    if os.path.exists(output) and not os.path.isdir(output):
-        raise ConfigError(f"paths.output_dir must be a folder. Received: {output}, which is a file.")
 
 
 def _near(value: Any, choices: tuple[Any, ...]) -> str:

@@ -24,7 +24,8 @@ _LESS_IS_BETTER = {
 _MORE_IS_BETTER = {
     *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "f1_score", "specificity", "sensitivity"),
     *("auc", "roc_auc", "average_precision", "iou", "mean_iou", "dice", "r2", "r2_score"),
-    "images_per_second",
+    "examples_per_second",
+    "images_per_second",  # what earlier versions called it
 }
 # Where a number was measured says nothing of its direction: val_loss, interval/loss, evaluate/digits/test/ece.
 _PREFIXES = re.compile(r"(interval/|evaluate/(?:.*/)?)?(train_|val_|test_)?")

@@ -66,6 +66,26 @@ class Layers(Model):
 
 
 @dataclass
+class Mlp(Model):
+    _target_: str = "kerasdl.models.mlp"
+    units: list[int] = key([64, 64], at_least=1)
+    activation: str = "relu"
+    dropout: float = key(0.0, at_least=0, below=1)
+    kernel_initializer: Any = "glorot_uniform"
+    kernel_regularizer: Any = None
+
+
+@dataclass
+class AutoencoderModel(Model):
+    _target_: str = "kerasdl.models.autoencoder"
+    units: list[int] = key([256], at_least=1)
+    code: int = key(32, at_least=1)
+    activation: str = "relu"
+    kernel_initializer: Any = "glorot_uniform"
+    kernel_regularizer: Any = None
+
+
+@dataclass
 class Augmentation:
     shift: float = key(0.0, at_least=0, below=1)
     crop: int = key(0, at_least=0)
@@ -83,6 +103,7 @@ class Normalization:
 
 @dataclass
 class Data:
+    _target_: str = added("kerasdl.data.tfds")
     name: str = MISSING
     train_split: str = "train"
     test_split: str | None = "test"
@@ -113,6 +134,21 @@ class Classification(Task):
     label_smoothing: float = key(0.0, at_least=0, below=1)
     class_weights: Any = None
     metrics: list[str] = field(default_factory=lambda: ["accuracy"])
+
+
+@dataclass
+class Regression(Task):
+    _target_: str = "kerasdl.tasks.regression"
+    loss: str = key("mean_squared_error", choices=("mean_squared_error", "mean_absolute_error", "huber"))
+    metrics: list[str] = key(["mse", "mae", "r2"], choices=("mse", "rmse", "mae", "r2"))
+
+
+@dataclass
+class Autoencoder(Task):
+    _target_: str = "kerasdl.tasks.autoencoder"
+    loss: str = key("mean_squared_error", choices=("mean_squared_error", "binary_cross_entropy"))
+    metrics: list[str] = key(["mse"], choices=("mse", "mae"))
+    pictures_every: int = key(5, at_least=0)
 
 
 @dataclass

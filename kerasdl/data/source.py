@@ -1,8 +1,8 @@
 """What every kind of data set answers: its features, its splits, its contents, and examples by position.
 
 A kind of data is a class in one file, named by `data._target_` and made from the `data` node of the configuration:
-`kerasdl.data.tfds` reads any TFDS set of images, `kerasdl.data.sklearn_table` a table that scikit-learn carries. What is
-read, in which order and in which batches is decided above it (`kerasdl.data.loading`).
+`kerasdl.data.tfds` reads any TFDS set of images, `kerasdl.data.sklearn_table` a table that scikit-learn carries. What
+is read, in which order and in which batches is decided above it (`kerasdl.data.loading`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -93,7 +93,7 @@ def _picture(label: str, name: str) -> "gradio.Image":
 
 
 def _responder(network: trained.Trained) -> Callable[[Any], tuple[Any, Any, Any, str]]:
-    """Returns the function from what is drawn to probabilities, the network's input, a heat map and its caption."""
+    """Returns the function from a drawing or picture to probabilities, network input, heat map and its caption."""
     import numpy as np
 
     from kerasdl.demo.drawing import centred

@@ -1,8 +1,7 @@
-"""One pass over a split with a trained network: the numbers of training's end, and what is known of each example.
+"""Passes over a split once with a trained network: metrics as at the end of training, and numbers of each example.
 
-The pass is that of the evaluation in training (`kerasdl.training.loop.EvaluationLoop`), whose sums it takes over as
-they are. Of each example only a few numbers are kept, so that the number of classes doesn't count in memory. Which run
-it is about, and where results go, is left to `kerasdl.evaluate`.
+The pass is that of the evaluation in training (`kerasdl.training.loop.EvaluationLoop`), and its sums are taken as they
+are. Only a few numbers of each example are kept, so that memory doesn't depend on the number of classes.
 """
 
 import csv

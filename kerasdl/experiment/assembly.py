@@ -76,6 +76,15 @@ def build_trainer(experiment: "Experiment", listeners: "list[Listener]", profile
     )
 
 
+def build_pictures(experiment: "Experiment") -> "Listener":
+    """Builds what keeps the task's pictures of validation, or of training where there is none."""
+    from kerasdl.experiment.pictures import Pictures
+    from kerasdl.training.loop import EvaluationLoop
+
+    split = experiment.data.validation or experiment.data.train
+    return Pictures(experiment.task, EvaluationLoop(experiment.task, split, experiment.runtime.jit), experiment.tracker)
+
+
 def _callback(node: DictConfig, where: str) -> "keras.callbacks.Callback":
     mode = callback_mode(node, where)
     return instantiate({**node, "mode": mode} if mode else node, where)

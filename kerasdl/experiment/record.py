@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kerasdl.tracking import Tracker
     from kerasdl.training.trainer import History
 
-_NOT_CURVES = ("images_per_second", "seconds")
+_NOT_CURVES = ("examples_per_second", "seconds")
 
 
 def new_folder(config: DictConfig, name: str | None = None) -> RunFolder:

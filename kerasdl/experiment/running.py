@@ -21,7 +21,7 @@ from kerasdl.config.identity import config_hash
 from kerasdl.console import Stopwatch, complain, say, warn
 from kerasdl.errors import TrackingError
 from kerasdl.experiment import record, terminal
-from kerasdl.experiment.assembly import build_task, build_trainer
+from kerasdl.experiment.assembly import build_pictures, build_task, build_trainer
 from kerasdl.experiment.parts import Experiment, Result
 from kerasdl.streams import lasting
 from kerasdl.training import runtime
@@ -92,6 +92,8 @@ def _train_and_test(experiment: Experiment, watch: Stopwatch, judge: Judge | Non
     listeners: list[Listener] = [display, tracking.TrackingListener(tracker)]
     if judge:
         listeners.append(Pruning(judge, interrupts, config.trainer.epochs))
+    if experiment.task.pictures_every:
+        listeners.append(build_pictures(experiment))
     trainer = build_trainer(experiment, listeners, profile)
     step = trainer.begin()
     with interrupts:

@@ -16,7 +16,7 @@ from kerasdl.console import duration, row
 from kerasdl.experiment.parts import Experiment, Result
 from kerasdl.files import shorten
 
-_HIDDEN = {"learning_rate", "images_per_second", "seconds"}
+_HIDDEN = {"learning_rate", "examples_per_second", "seconds"}
 
 
 class Display:
@@ -54,7 +54,7 @@ class Display:
         self._progress.update(self._bar, completed=step)
 
     def on_call(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        speed = f"{metrics['images_per_second']:,.0f} images/s"
+        speed = f"{metrics['examples_per_second']:,.0f} examples/s"
         text = f"{_metrics(metrics)}  {speed}"
         self._progress.update(self._bar, completed=step, description=self._label(epoch), metrics=text)
 
@@ -68,7 +68,7 @@ class Display:
         self._progress.update(self._bar, completed=step)
 
     def on_epoch(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
-        speed = f"{metrics['images_per_second']:,.0f} images/s  {metrics['seconds']:.1f} s"
+        speed = f"{metrics['examples_per_second']:,.0f} examples/s  {metrics['seconds']:.1f} s"
         self._console.print(f"{self._label(epoch)}  {_metrics(metrics)}  {speed}")
         sys.stdout.flush()
 

@@ -59,19 +59,19 @@ KEYS = (
     Key("input", "files, folders, patterns ('**/*.png', quoted), .npy files, or -, with commas between (default: the "
         "first test image of each class)"),
     Key("method", f"some of {', '.join(METHODS)} (default: gradcam,integrated_gradients)", parse=choices(*METHODS)),
-    Key("layer", "what gradcam, filters and feature_maps look at (default: gradcam at the last convolution or the "
-        "activation after it, the others at all convolutions)"),
+    Key("layer", "the layer that gradcam, filters and feature_maps look at (default: gradcam at the last convolution "
+        "or the activation after it, the others at all convolutions)"),
     Key("target", "the class to explain (default: the one predicted for each picture)"),
-    Key("baseline", "what integrated_gradients and occlusion compare with: black, white or mean, a picture's own mean",
-        "black", choice("black", "white", "mean")),
-    Key("steps", "of integrated_gradients; doubled, up to 16-fold, where a map misses its sum by more than a hundredth",
+    Key("baseline", "the image that integrated_gradients and occlusion compare with: black, white or mean, a picture's "
+        "own mean", "black", choice("black", "white", "mean")),
+    Key("steps", "of integrated_gradients; doubled, up to 16-fold, while a map misses its sum by more than 1 %",
         64, integer(1)),
     Key("window", "side of the square that occlusion hides: pixels, or a share of the picture's sides", 0.2, size),
-    Key("stride", "from one square to the next, likewise", 0.05, size),
-    Key("limit", "at most so many pictures, the first ones", 16, integer(1)),
+    Key("stride", "distance from one square to the next, likewise", 0.05, size),
+    Key("limit", "how many pictures at most; the first ones are taken", 16, integer(1)),
     Key("invert", "turn dark on light, as on paper, into light on dark, as in MNIST", False, boolean),
     Key("background", "the background of transparent pictures: white or black", "white", choice("white", "black")),
-    Key("output", "a directory to write to, too"),
+    Key("output", "a directory to write to as well"),
     OVERWRITE,
 )  # fmt: skip
 

@@ -1,8 +1,7 @@
 """`python -m kerasdl.export run=...`: files of the network that run elsewhere, each checked to be the same network.
 
 Every file takes raw uint8 images and gives class probabilities. It is loaded again in its own runtime and compared
-with Keras on real images; one that fails isn't kept. Files are made and compared by
-`kerasdl.export.making`.
+with Keras on real images; one that fails isn't kept. Files are made and compared by `kerasdl.export.making`.
 """
 
 import sys

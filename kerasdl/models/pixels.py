@@ -8,7 +8,7 @@ import keras
 from kerasdl.config.explain import did_you_mean
 from kerasdl.errors import UserError
 
-OUTPUT = "probabilities"
+OUTPUTS = ("probabilities", "prediction")  # last layers, which turn what a network gives into what a user wants
 
 
 def on_pixels(serving: keras.Model, layers: Sequence[str] = ()) -> keras.Model:
@@ -18,8 +18,8 @@ def on_pixels(serving: keras.Model, layers: Sequence[str] = ()) -> keras.Model:
     gradients where the network is sure. Everything between is kept, normalisation included.
 
     Args:
-        serving: from images uint8 (b, h, w, c) to class probabilities, with a last layer called `probabilities`
-            (`kerasdl.models.serving`).
+        serving: from images uint8 (b, h, w, c) to class probabilities or a number, with a last layer that has one of
+            the names in `OUTPUTS` (`kerasdl.models.serving`).
         layers: names of layers whose outputs are wanted, too.
 
     Returns:
@@ -30,10 +30,10 @@ def on_pixels(serving: keras.Model, layers: Sequence[str] = ()) -> keras.Model:
         UserError: `serving` isn't such a model, or has no such layer.
     """
     last = serving.layers[-1]
-    if last.name != OUTPUT or len(serving.inputs) != 1 or len(serving.outputs) != 1:
+    if last.name not in OUTPUTS or len(serving.inputs) != 1 or len(serving.outputs) != 1:
         raise UserError(
-            f"the model must be one that kerasdl has trained: one image in, a last layer '{OUTPUT}'. Received: model "
-            f"'{serving.name}' with {len(serving.inputs)} inputs and a last layer '{last.name}'."
+            f"the model must be one that kerasdl has trained: one image in, a last layer '{OUTPUTS[0]}'. Received: "
+            f"model '{serving.name}' with {len(serving.inputs)} inputs and a last layer '{last.name}'."
         )
     known = [layer.name for layer in serving.layers[1:-1]]
     for name in layers:

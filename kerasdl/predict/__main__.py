@@ -1,8 +1,7 @@
 """`python -m kerasdl.predict run=last input=digits/`: classifies pictures with a trained network.
 
-Pictures come from `kerasdl.images`, predictions from `kerasdl.trained.predicting`; here they
-flow from one to the other, as text (`kerasdl.predict.formats`) to the terminal or a file, and to the run in MLflow.
-Nothing is held longer than a batch.
+Pictures come from `kerasdl.images`, predictions from `kerasdl.trained.predicting`. They are written, batch by batch and
+as text (`kerasdl.predict.formats`), to the terminal or a file, and to the run in MLflow.
 """
 
 import contextlib

@@ -45,8 +45,8 @@ def _count(key: str, value: str) -> int | None:
 
 KEYS = (
     *RUN_KEYS,
-    Key("split", "which examples: train, validation or test", "test", choice("train", "validation", "test")),
-    Key("examples", "how many of them, from the first on, or all", 1000, _count),
+    Key("split", "the split of the examples: train, validation or test", "test", choice("train", "validation", "test")),
+    Key("examples", "how many examples, the first ones, or all", 1000, _count),
     Key("attacks", "fgsm, pgd, both with a comma between, or none", ("fgsm", "pgd"), choices("fgsm", "pgd", "none")),
     Key("norms", "what bounds an attack: linf (each pixel's change), l2 (its Euclidean length), or both",
         ("linf", "l2"), choices("linf", "l2")),

@@ -71,8 +71,6 @@ class Classification(Task):
         self.network = context.network("classifier", classes=self.classes, outputs=self.classes)
         self.networks = {"classifier": self.network}
         self.optimizers = context.optimizer("classifier", self.network)
-        self._augment = context.augmentation() if set(context.features.inputs) == {"image"} else None
-        self._augmentation_key = context.key("augmentation")
         self._adversary = self._make_adversary()
 
     def shapes(self, training: bool) -> dict[str, tuple[int, ...]]:
@@ -84,14 +82,10 @@ class Classification(Task):
 
     def prepare(self, batch: Batch, step: tf.Tensor) -> Batch:
         """Returns the batch with its images augmented, and then changed by the adversary."""
-        if "image" not in batch:
-            return batch
-        images = tf.cast(batch["image"], tf.float32)
-        if self._augment:
-            images = self._augment(images, self._augmentation_key(step))
+        batch = self._context.augmented(batch, step)
         if self._adversary:
-            images = self._adversary(images, batch[self._target], step)
-        return {**batch, "image": images}
+            batch["image"] = self._adversary(batch["image"], batch[self._target], step)
+        return batch
 
     def train_step(self, batch: Batch) -> Statistics:
         weights, (optimizer,) = self.network.trainable_weights, self.optimizers.values()
@@ -108,8 +102,6 @@ class Classification(Task):
 
     def evaluation_step(self, batch: Batch) -> tuple[Statistics, Batch]:
         """Returns the statistics of a batch, and `logits` (b, classes) float32."""
-        if "image" in batch:
-            batch = {**batch, "image": tf.cast(batch["image"], tf.float32)}
         logits = self.logits(batch)
         statistics = self._statistics(batch, logits, self._loss(batch, logits, None), training=False)
         return statistics, {"logits": tf.cast(logits, tf.float32)}

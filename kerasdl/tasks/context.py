@@ -1,21 +1,22 @@
 """What a task is built from: the data's features, and networks, optimizers and random numbers by name."""
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 from omegaconf import DictConfig
 
-from kerasdl.config.instantiate import instantiate
+from kerasdl.config.instantiate import instantiate, locate
 from kerasdl.data import preprocessing
+from kerasdl.data.augmentation import Augmentation
 from kerasdl.data.features import Features
 from kerasdl.errors import ConfigError
 from kerasdl.models.seeding import seeded
 from kerasdl.seeds import derive
 
 if TYPE_CHECKING:
-    from kerasdl.data.augmentation import Augmentation
     from kerasdl.data.splits import Split
     from kerasdl.training.task import Batch
 
@@ -34,6 +35,9 @@ class TaskContext:
     Attributes:
         config, features, fitted, train: as given.
         inputs: for each input feature the layer from raw values to what a network is given.
+
+    Raises:
+        ConfigError: augmentation or normalisation that doesn't fit the features.
     """
 
     def __init__(
@@ -53,34 +57,60 @@ class TaskContext:
             name: preprocessing.input_layer(name, feature, config.data, fitted)
             for name, feature in features.inputs.items()
         }
+        self._augmentation = Augmentation(config.data.augmentation)
+        self._augmentation_key = self.key("augmentation")
+        if self._augmentation and not any(feature.kind == "image" for feature in features.inputs.values()):
+            raise ConfigError(
+                f"data.augmentation changes images. The inputs of {config.data.name} are {features.describe()}. "
+                "Leave the keys of data.augmentation at their defaults."
+            )
         self._jit = jit
         self._optimizes = train is not None if optimizes is None else optimizes
 
     def network(self, role: str, **offered: Any) -> keras.Model:
-        """Builds a network with its initial weights: `model.<role>` of the configuration, or else `model` itself.
+        """Builds the network of a task that has one; see `networks`."""
+        return self.networks(role, **offered)[role]
+
+    def networks(self, *roles: str, **offered: Any) -> dict[str, keras.Model]:
+        """Builds networks with their initial weights.
+
+        A network is described by `model.<role>` of the configuration. Where there is no such node, `model` itself
+        describes them all: its function returns a network, or several by role.
 
         Args:
-            role: the network's.
-            **offered: arguments of which its function gets those that it names, besides `features` (the data's inputs),
-                and `input_shape` if there is a single input. A width is usually `outputs`, or `classes`.
+            roles: of the networks that the task needs.
+            **offered: arguments, of which a function gets those that it names, besides `features` (the data's inputs by
+                name) and `input_shape` if there is a single input. A width is usually `outputs`, or `classes`.
 
         Raises:
-            ConfigError: `model` names no network, or one that doesn't fit.
+            ConfigError: `model` doesn't describe these networks, or one of them doesn't fit the data.
         """
-        names: tuple[str, ...] = ()
-        model, where = self.config.model, "model"
-        if role in model and _names_target(model[role]):
-            model, where, names = model[role], f"model.{role}", (role,)
-        elif not _names_target(model):
-            raise ConfigError(
-                f"model must name a network, or have one as model.{role}, for task={_name(self.config.task)}. "
-                f"It has: {', '.join(map(str, model))}. Choose another model, or another task."
-            )
         offered = {"features": self.features.inputs, **offered}
         if len(self.features.inputs) == 1:
             offered.setdefault("input_shape", next(iter(self.features.inputs.values())).shape)
-        with seeded(self.config.seed, *names):
-            return instantiate(model, where, offered)
+        model = self.config.model
+        own = [role for role in roles if role in model and _names_target(model[role])]
+        found: dict[str, keras.Model] = {}
+        for role in own:
+            with seeded(self.config.seed, role):
+                found[role] = instantiate(model[role], f"model.{role}", offered)
+        if len(own) < len(roles):
+            found |= self._from_model(roles, offered)
+        return {role: found[role] for role in roles}
+
+    def _from_model(self, roles: Sequence[str], offered: dict[str, Any]) -> dict[str, keras.Model]:
+        model = self.config.model
+        if _names_target(model) and _can_be_called(locate(model._target_, "model"), offered):
+            with seeded(self.config.seed):
+                built = instantiate(model, "model", offered)
+            if isinstance(built, keras.Model) and len(roles) == 1:
+                return {roles[0]: built}
+            if isinstance(built, Mapping) and set(roles) <= set(built):
+                return dict(built)
+        raise ConfigError(
+            f"model doesn't describe what task={_name(self.config.task)} needs: {' and '.join(roles)}. Received: "
+            f"{_name(model)}. Choose another model, or another task."
+        )
 
     def optimizer(self, role: str, *networks: keras.Model) -> "dict[str, keras.optimizers.Optimizer]":
         """Builds the optimizer of these networks with all its variables: `optimizer.<role>`, or else `optimizer`.
@@ -101,14 +131,25 @@ class TaskContext:
 
     def preprocessed(self, batch: "Batch") -> Any:
         """Returns what a network is given for a batch of raw values: a tensor for a single input, else a dict."""
-        values = {name: layer(batch[name]) for name, layer in self.inputs.items()}
+        # Layers take floats; the bytes of an image become some here.
+        values = {name: layer(tf.cast(batch[name], tf.float32)) for name, layer in self.inputs.items()}
         return next(iter(values.values())) if len(values) == 1 else values
 
-    def augmentation(self) -> "Augmentation | None":
-        """Returns the changes that `data.augmentation` asks for, of images; None if there are none."""
-        from kerasdl.data.augmentation import Augmentation
+    def augmented(self, batch: "Batch", step: tf.Tensor) -> "Batch":
+        """Returns a training batch whose input images, float32, are changed as `data.augmentation` asks for.
 
-        return Augmentation(self.config.data.augmentation) or None
+        Args:
+            batch: as the data has it.
+            step: number of training steps done before.
+        """
+        images = {
+            name: tf.cast(batch[name], tf.float32)
+            for name, feature in self.features.inputs.items()
+            if feature.kind == "image"
+        }
+        if self._augmentation:
+            images = {name: self._augmentation(pixels, self._augmentation_key(step)) for name, pixels in images.items()}
+        return {**batch, **images}
 
     def key(self, name: str) -> Callable[[tf.Tensor], tf.Tensor]:
         """Returns a function from the training step to the seed, int32 (2,), of that step's random numbers.
@@ -128,5 +169,16 @@ def _names_target(node: Any) -> bool:
     return isinstance(node, DictConfig) and "_target_" in node
 
 
+def _can_be_called(function: Any, offered: Mapping[str, Any]) -> bool:
+    """Returns whether a model's function gets what the task and the data decide."""
+    needed = {
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name in ("classes", "outputs", "input_shape") and parameter.default is parameter.empty
+    }
+    return needed <= set(offered)
+
+
 def _name(node: Any) -> str:
-    return str(node._target_).rpartition(".")[2].lower()
+    target = node.get("_target_")
+    return str(target).rpartition(".")[2].lower() if target else ", ".join(map(str, node)) or "nothing"

@@ -28,13 +28,14 @@ class TrainedContext(TaskContext):
     def __init__(self, config: "DictConfig", model: keras.Model, signature: "Signature", features: Features):
         super().__init__(config, features, preprocessing.from_json(signature.fitted))
         self._model = model
-        parts = {layer.name: layer for layer in model.layers if isinstance(layer, keras.Model)}
-        self._parts = parts
-        if not parts:  # one network whose layers are the model's own, preprocessing included
+        self._parts = {layer.name: layer for layer in model.layers if isinstance(layer, keras.Model)}
+        if not self._parts:  # one network whose layers are the model's own, preprocessing included
             self.inputs = {name: keras.layers.Identity(dtype="float32") for name in features.inputs}
 
-    def network(self, role: str, **offered: Any) -> keras.Model:
-        """Returns the trained network of that role."""
+    def networks(self, *roles: str, **offered: Any) -> dict[str, keras.Model]:
+        """Returns the trained networks of these roles."""
         if not self._parts:
-            return on_pixels(self._model)
-        return self._parts[role] if role in self._parts else next(iter(self._parts.values()))
+            return {roles[0]: on_pixels(self._model)}
+        if len(roles) == 1:
+            return {roles[0]: next(iter(self._parts.values()))}
+        return {role: self._parts[role] for role in roles}

@@ -164,6 +164,10 @@ class EvaluationLoop:
         assert first is not None
         return Evaluated(total, *map(_to_numpy, first))
 
+    def first(self) -> Evaluated:
+        """Returns what a look at the first batch of the split finds."""
+        return next(self.batches())
+
     def batches(self) -> Iterator[Evaluated]:
         """Yields each batch of the split, with the sums up to and with it, in float64: a call a batch."""
         handle, total = self._split.epoch(0), _zeros(self._task.shapes(training=False))

@@ -10,6 +10,8 @@ import numpy as np
 from kerasdl.training.checkpoints import best_step
 from kerasdl.training.task import Sums
 
+# Names of metrics in earlier versions.
+_FORMER = {"images_per_second": "examples_per_second"}
 Arrays = dict[str, np.ndarray]
 Values = dict[str, Any]
 
@@ -58,7 +60,7 @@ class Tally:
         self.steps += steps
         self.seconds += seconds
 
-    def images_per_second(self) -> float:
+    def examples_per_second(self) -> float:
         return float(self.sums["count"]) / self.seconds
 
     def state(self, name: str) -> tuple[Arrays, Values]:
@@ -156,7 +158,7 @@ class Progress:
         self.best = Best(**values["best"]) if best_step(values) is not None else None
         self.measured = dict(values.get("measured", {}))  # absent without callbacks, and from earlier versions
         history = self.history
-        history.epochs = {name: list(series) for name, series in values["epochs"].items()}
+        history.epochs = {_FORMER.get(name, name): list(series) for name, series in values["epochs"].items()}
         history.losses = array("f", arrays["history/losses"].tobytes())
         history.learning_rates = array("f", arrays["history/learning_rates"].tobytes())
         for name in ("epoch_tally", "interval_tally"):

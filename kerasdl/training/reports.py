@@ -32,9 +32,9 @@ class Reports:
     def call(self, metrics: Metrics) -> None:
         """After a compiled call: `metrics` of the epoch so far, and the throughput."""
         progress = self._progress
-        speed = progress.epoch_tally.images_per_second()
+        speed = progress.epoch_tally.examples_per_second()
         for listener in self._listeners:
-            listener.on_call(progress.epoch, progress.step, {**metrics, "images_per_second": speed})
+            listener.on_call(progress.epoch, progress.step, {**metrics, "examples_per_second": speed})
 
     def interval_if_over(self) -> None:
         """At the end of an interval."""
@@ -48,7 +48,7 @@ class Reports:
             return
         metrics = {
             **{f"interval/{name}": value for name, value in self._task.results(passed.sums).items()},
-            "interval/images_per_second": passed.images_per_second(),
+            "interval/examples_per_second": passed.examples_per_second(),
             "interval/memory_gb": psutil.Process().memory_info().rss / 1e9,
         }
         for listener in self._listeners:

@@ -28,7 +28,7 @@ from kerasdl.training.state import TrainingState
 from kerasdl.training.task import Task, one_model
 
 # Of an epoch's metrics, those that tell how its training went, and nothing of the weights that it ended with.
-_COURSE = ("learning_rate", "images_per_second", "seconds")
+_COURSE = ("learning_rate", "examples_per_second", "seconds")
 
 
 class Trainer:
@@ -177,7 +177,7 @@ class Trainer:
         metrics = {
             **self._task.results(tally.sums),
             "learning_rate": float(self.history.learning_rates[-1]),
-            "images_per_second": tally.images_per_second(),
+            "examples_per_second": tally.examples_per_second(),
             "seconds": tally.seconds,
         }
         # Validation and the callbacks of an epoch's end look at the averaged weights, if the optimizer keeps them.

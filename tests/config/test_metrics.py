@@ -9,9 +9,9 @@ from kerasdl.errors import ConfigError
 LESS = ("loss", "val_loss", "test_loss", "interval/loss", "seconds", "parameters", "perplexity", "val_error", "mce",
         "test_mse", "evaluate/test/ece", "evaluate/digits/test/brier_score", "evaluate/mnist_corrupted/shear/test/nll",
         "export/litert_int8_max_difference", "export/onnx_size_bytes", "interval/memory_gb")  # fmt: skip
-MORE = ("accuracy", "val_f1", "test_precision", "recall", "val_top_5_accuracy", "top_12_accuracy", "images_per_second",
-        "interval/accuracy", "interval/images_per_second", "evaluate/test/top_3_accuracy", "robustness/pgd_linf_0.2",
-        "robustness/corruption_mean", "export/litert_accuracy")  # fmt: skip
+MORE = ("accuracy", "val_f1", "test_precision", "recall", "val_top_5_accuracy", "top_12_accuracy",
+        "examples_per_second", "interval/accuracy", "interval/examples_per_second", "evaluate/test/top_3_accuracy",
+        "robustness/pgd_linf_0.2", "robustness/corruption_mean", "export/litert_accuracy")  # fmt: skip
 UNKNOWN = ("val_lossless_ratio", "lossless_ratio", "val_glossiness", "learning_rate", "epoch", "top_k_accuracy",
            "accuracy_loss_ratio", "milliseconds_saved", "system/cpu_utilization_percentage", "val_", "")  # fmt: skip
 

@@ -11,7 +11,11 @@ from kerasdl.data import preparation
 from kerasdl.data.tfds import Tfds
 from kerasdl.errors import DataError
 
-CHOICES = sorted(path.stem for path in Path(conf_dir(), "data").glob("*.yaml") if path.stem not in ("base", "tfds"))
+CHOICES = sorted(
+    path.stem
+    for path in Path(conf_dir(), "data").glob("*.yaml")
+    if path.stem != "tfds" and "_target_" not in path.read_text()  # which names another kind of data
+)
 SHAPES = {"digits": (8, 8, 1), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3), "svhn": (32, 32, 3)}
 
 

@@ -231,7 +231,7 @@ def test_a_network_without_mistakes_has_no_sheet(evaluate, monkeypatch, tmp_path
     told = kerasdl.evaluate.measuring._examples
     monkeypatch.setattr(kerasdl.evaluate.measuring, "_examples", perfect)
     out = evaluate("log=false", f"output={tmp_path / 'output'}")
-    assert "mistakes   none, so there is no sheet of them" in out
+    assert "mistakes   none, so there is no mistakes.png" in out
     assert not (tmp_path / "output/test/mistakes.png").exists()
     assert (tmp_path / "output/test/reliability.png").exists()
 

@@ -159,7 +159,7 @@ def test_a_directory_with_other_things_is_never_replaced(exporting, tmp_path, ca
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(SystemExit):
         exporting(tmp_path, "overwrite=true")
-    assert "'thesis.tex', which isn't of an export" in capsys.readouterr().err
+    assert "'thesis.tex', which no export makes" in capsys.readouterr().err
     assert names(tmp_path) == ["thesis.tex"]
 
 

@@ -71,5 +71,5 @@ def test_a_directory_with_other_things_in_it_is_not_to_be_replaced(tmp_path):
     check_replaceable(tmp_path, {"README.md", "model.keras"})
     check_replaceable(tmp_path / "missing", {"README.md"})
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(UserError, match=r"has 'thesis.tex', which isn't of an export.*Name another directory"):
+    with pytest.raises(UserError, match=r"has 'thesis.tex', which no export makes.*Name another directory"):
         check_replaceable(tmp_path, {"README.md", "model.keras"})

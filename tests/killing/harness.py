@@ -23,7 +23,7 @@ import numpy as np
 from driver import POINTS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WALL_CLOCK = ("images_per_second", "seconds", "memory_gb")
+WALL_CLOCK = ("examples_per_second", "seconds", "memory_gb")
 _DRIVER = Path(__file__).with_name("driver.py")
 _LONGEST_SECONDS = 600.0
 

@@ -61,7 +61,7 @@ def test_the_harness_sees_what_differs(tmp_path):
     assert summary.differing > 0.5 * summary.weights
     assert "progress, history or callbacks" in summary.differences
     assert "MLflow's history of val_loss" in summary.differences
-    assert "MLflow's history of images_per_second" not in summary.differences
+    assert "MLflow's history of examples_per_second" not in summary.differences
 
 
 @pytest.mark.soak

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WALL_CLOCK = ("images_per_second", "seconds", "memory_gb")
+WALL_CLOCK = ("examples_per_second", "seconds", "memory_gb")
 _LONGEST_SECONDS = 240.0
 _LOOK_SECONDS = 0.05
 

@@ -94,7 +94,8 @@ def test_the_network_learns_from_augmented_then_attacked_images(prepare, jit):
     def doubled(images, labels, step):
         return images * 2 + tf.cast(step, tf.float32) + 0 * tf.cast(tf.reduce_sum(labels), tf.float32)
 
-    task.train_step, task._augment, task._adversary = remembering, to_seven, task._context.compiled(doubled)
+    task.train_step, task._adversary = remembering, task._context.compiled(doubled)
+    task._context._augmentation = to_seven
     loop = TrainingLoop(task, examples.train, Constant(**SIZES), jit)
     assert loop.run(examples.train.epoch(0), 0, 3).losses.tolist() == [14, 15, 16]
     assert len(seen) == 1  # traced once; no Python per step

@@ -15,7 +15,7 @@ from kerasdl.runs import folders
 from kerasdl.tracking import Away, NoTracker, open_store
 from kerasdl.training.checkpoints import Checkpoints
 
-WALL_CLOCK = ("images_per_second", "seconds")
+WALL_CLOCK = ("examples_per_second", "seconds")
 
 
 class Stopped(BaseException):

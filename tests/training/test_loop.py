@@ -21,7 +21,7 @@ def prepare(config, build_task):
         examples = data.load(conf.data, conf.seed, conf.paths.cache_dir)
         task = build_task(conf, examples, jit)
         if augmentation:
-            task._augment = augmentation
+            task._context._augmentation = augmentation
         loop = TrainingLoop(task, examples.train, schedule or Constant(**SIZES), jit)
         return task, examples, loop
 

@@ -47,7 +47,7 @@ def training(composed, build_task):
         conf.seed = seed  # of the network alone: all trainings have the same examples
         with runtime.precision_and_device(conf.trainer):
             task = build_task(conf, examples)
-        task._augment = brighten
+        task._context._augmentation = brighten
         return Training(task, examples, callbacks)
 
     return build
@@ -171,7 +171,7 @@ def test_progress_comes_back_whole(training, tmp_path):
     assert list(restored.history.losses) == list(progress.history.losses)
     assert list(restored.history.learning_rates) == list(progress.history.learning_rates)
     assert (restored.epoch_tally.steps, restored.interval_tally.steps) == (4, 7)
-    assert restored.epoch_tally.images_per_second() == progress.epoch_tally.images_per_second()
+    assert restored.epoch_tally.examples_per_second() == progress.epoch_tally.examples_per_second()
     assert second.model.stop_training is True
     assert_equal(first.run(5), second.run(5))
 

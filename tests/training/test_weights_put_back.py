@@ -12,7 +12,7 @@ from kerasdl.experiment import running
 from kerasdl.runs import folders
 from kerasdl.tracking import history, lookup
 
-COURSE = ("learning_rate", "images_per_second", "seconds")
+COURSE = ("learning_rate", "examples_per_second", "seconds")
 UNSTEADY = ("optimizer.learning_rate=1.5", "model.filters=[8]", "model.kernel_sizes=[3]", "trainer.epochs=4")
 BEST_MODEL = ("callbacks=best_model", *UNSTEADY)
 

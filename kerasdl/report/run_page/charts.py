@@ -19,7 +19,8 @@ from matplotlib.ticker import MaxNLocator
 VALIDATION_PREFIX = "val_"
 # More points than a chart has pixels only make the file large.
 MAX_POINTS = 400
-_NOT_CURVES = ("epoch", "images_per_second", "seconds", "learning_rate")
+# `images_per_second` is what earlier versions called the speed.
+_NOT_CURVES = ("epoch", "examples_per_second", "images_per_second", "seconds", "learning_rate")
 
 Points = Sequence[tuple[float, float]]
 

@@ -68,9 +68,10 @@ def numbers(found: Found, history: RunHistory) -> Rows:
             rows.append((f"best {name.replace('_', ' ')}{at}", _number(name, best[1])))
     if seconds := history.histories.get("seconds"):
         rows.append(("training", duration(sum(value for _, value in seconds))))
-    if speeds := history.histories.get("images_per_second"):
+    speed = "examples_per_second" if "examples_per_second" in history.histories else "images_per_second"  # as it was
+    if speeds := history.histories.get(speed):
         middle = sorted(value for _, value in speeds)[len(speeds) // 2]
-        rows.append(("images per second", f"{middle:,.0f}"))
+        rows.append(("examples per second", f"{middle:,.0f}"))
     return rows
 
 
