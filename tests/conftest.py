@@ -4,6 +4,7 @@ Nothing here needs a network, and nothing is written outside pytest's temporary 
 """
 
 import fcntl
+import gc
 import os
 import re
 import shutil
@@ -22,20 +23,59 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FAST = ("data=digits", "model=image_classifier", "data.batch_size=32", "trainer.epochs=2", "tracking.interval=10")
 
 
+@pytest.fixture(scope="session")
+def common(tmp_path_factory):
+    """A folder that is common to the processes that test side by side."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def folders(tmp_path_factory):
+def folders(tmp_path_factory, common):
     """The session's own data, cache and home, for tests and for the processes that they start."""
     root = tmp_path_factory.mktemp("session")
-    base = tmp_path_factory.getbasetemp()
-    # Processes that test side by side prepare each data set once, as people's processes do.
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     patch = pytest.MonkeyPatch()
-    patch.setenv("TFDS_DATA_DIR", str(shared / "tfds"))
-    patch.setenv("KERASDL_CACHE_DIR", str(shared / "cache"))
+    # Processes that test side by side prepare each data set once, as people's processes do.
+    patch.setenv("TFDS_DATA_DIR", str(common / "tfds"))
+    patch.setenv("KERASDL_CACHE_DIR", str(common / "cache"))
     patch.delenv("MLFLOW_TRACKING_URI", raising=False)
     patch.delenv("KERASDL_TARGETS", raising=False)
     yield root
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def put_database(common):
+    """Puts an MLflow database without runs at a path. Whatever opens a new store in this process gets such a copy.
+
+    MLflow's migrations take seconds and give the same file each time, so one process makes it, as the package does, for
+    all of the session.
+    """
+    from filelock import FileLock
+
+    from kerasdl.files import written_whole
+    from kerasdl.tracking import store
+
+    make, template = store._create_database, common / "template" / store.DATABASE
+
+    def put(database):
+        template.parent.mkdir(exist_ok=True)
+        with FileLock(f"{template}.lock"):
+            if not template.exists():
+                make(template)
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(database) as file:
+            file.write(template.read_bytes())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "_create_database", put)
+        yield put
+
+
+@pytest.fixture
+def used_store(tmp_path, put_database):
+    """A database in the test's folder, as after a first run, so that the processes of the test needn't make one."""
+    put_database(tmp_path / "mlruns" / "mlflow.db")
 
 
 @pytest.fixture(scope="session")
@@ -115,6 +155,26 @@ def resize(browser):
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     return call
+
+
+@pytest.fixture
+def typed(monkeypatch, tmp_path):
+    """Runs an entry point in this process with what a user types in the test's folder."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from kerasdl.training.interrupts import Interrupts
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Interrupts, "second", Interrupts.second)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", HydraConfig.instance().cfg)
+    monkeypatch.setattr("atexit.register", lambda function: None)
+
+    def run(main, *words):
+        monkeypatch.setattr(sys, "argv", ["program", *words])
+        main()
+
+    return run
 
 
 @pytest.fixture
@@ -210,6 +270,12 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
+
+
+def pytest_collection_finish():
+    # What test modules import is there to stay: the garbage collector needn't search it again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,30 +2,12 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
 
 from kerasdl import cli, train
 from kerasdl.training.interrupts import Interrupts
-
-
-@pytest.fixture
-def typed(monkeypatch, tmp_path):
-    """Runs an entry point with what a user types in the test's folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Interrupts, "second", Interrupts.second)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    monkeypatch.setattr(HydraConfig.instance(), "cfg", HydraConfig.instance().cfg)
-    monkeypatch.setattr("atexit.register", lambda function: None)
-
-    def run(main, *words):
-        monkeypatch.setattr(sys, "argv", ["program", *words])
-        main()
-
-    return run
 
 
 def test_paths_mean_what_they_mean_where_the_user_stands(typed, tmp_path):

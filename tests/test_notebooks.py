@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 
 
 @pytest.fixture
-def executed(tmp_path, monkeypatch):
+def executed(tmp_path, monkeypatch, used_store):
     """Runs a copy of a notebook in a folder of its own and returns what it printed."""
     # Cells call `python -m kerasdl...`, as in an activated environment.
     monkeypatch.setenv("PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]))

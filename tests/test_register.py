@@ -9,11 +9,12 @@ from kerasdl.tracking.store import import_mlflow
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, put_database):
     """An output directory with two runs that have models: (directory, the better run's id, the worse run's)."""
     from mlflow.entities import LoggedModelOutput
 
     directory = tmp_path_factory.mktemp("registered store")
+    put_database(directory / "mlflow.db")
     client = import_mlflow().MlflowClient(f"sqlite:///{directory}/mlflow.db")
     experiment = client.create_experiment("kerasdl", artifact_location=str(directory / "artifacts"))
     ids = []

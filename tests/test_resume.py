@@ -1,4 +1,4 @@
-"""`resume=` as a user types it, in real processes: after signals, after the end, at the same time, on a full disk."""
+"""`resume=` as a user types it, mostly in real processes: after signals, after the end, at once, on a full disk."""
 
 import os
 import re
@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import kerasdl
+from kerasdl import compose, data
+from kerasdl.runs import folders
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,7 +60,17 @@ def points(client, run_id, key):
     return sorted((point.step, point.value) for point in client.get_metric_history(run_id, key))
 
 
-def test_sigterm_saves_and_the_command_that_is_shown_goes_on(start, command, client, fast):
+def check_killed(run, client, rest):
+    """A run that a signal has ended is killed, with what there was until then."""
+    assert "stopped" in rest
+    assert "Traceback" not in rest
+    assert run.info.status == "KILLED"
+    assert len(client.get_metric_history(run.info.run_id, "val_loss")) >= 3
+    assert "test_loss" not in run.data.metrics
+    assert "learning_curves.png" in {item.path for item in client.list_artifacts(run.info.run_id)}
+
+
+def test_sigterm_saves_and_the_command_that_is_shown_goes_on_until_ctrl_c(start, client, fast, used_store):
     process = start(*fast, "trainer.epochs=400", "trainer.checkpoint.every=100epochs")
     wait_for_epoch(process, 3)
     process.send_signal(signal.SIGTERM)
@@ -64,7 +78,7 @@ def test_sigterm_saves_and_the_command_that_is_shown_goes_on(start, command, cli
     assert process.returncode == 143, rest
     assert "The run can be resumed" in rest
     run_id = shown(rest, "run")
-    assert client().get_run(run_id).info.status == "KILLED"
+    check_killed(client().get_run(run_id), client(), rest)
     again = shown(rest, "go on").removeprefix("python -m kerasdl.train ").split()
     assert again == [f"resume={run_id}"]  # nothing else needs to be typed
     process = start(*again)
@@ -74,16 +88,14 @@ def test_sigterm_saves_and_the_command_that_is_shown_goes_on(start, command, cli
     assert process.returncode == 130, rest
     assert shown(rest, "run") == run_id
     run = client().get_run(run_id)
-    assert run.info.status == "KILLED"
+    check_killed(run, client(), rest)
     assert run.data.tags["kerasdl.resumed"] == "1"
     epochs = points(client(), run_id, "val_loss")
     assert [step for step, _ in epochs] == [41 * number for number in range(1, len(epochs) + 1)]
 
 
-def test_a_closed_terminal_saves_and_the_run_goes_on(in_terminal, client, fast, tmp_path):
+def test_a_closed_terminal_saves_and_the_run_goes_on(in_terminal, client, fast, used_store, tmp_path):
     """Also one that is lost with an ssh connection: both send SIGHUP, and then refuse all that is shown."""
-    from kerasdl.runs import folders
-
     overrides = [*fast, "trainer.checkpoint.every=100epochs", "trainer.checkpoint.best=null"]
     terminal = in_terminal(*overrides, "trainer.epochs=400")
     terminal.wait_for("epoch +3/400")
@@ -95,7 +107,7 @@ def test_a_closed_terminal_saves_and_the_run_goes_on(in_terminal, client, fast, 
 
 
 @pytest.mark.slow  # in one process: tests/training/test_exact_resume.py
-def test_a_finished_run_is_prolonged_in_place_and_equals_a_long_one(command, client, fast):
+def test_a_finished_run_is_prolonged_in_place_and_equals_a_long_one(command, client, fast, used_store):
     first = command("train", *fast)
     run_id = shown(first.stdout, "run")
     longer = command("train", f"resume={run_id}", "trainer.epochs=3")
@@ -114,14 +126,18 @@ def test_a_finished_run_is_prolonged_in_place_and_equals_a_long_one(command, cli
     )
 
 
-def test_the_same_command_gives_the_same_weights_in_another_process(start, fast):
+def test_the_same_command_gives_the_same_weights_in_another_process(start, fast, tmp_path):
     overrides = [*fast, "tracking=none", "model.dropout=0.5", "data.augmentation.shift=0.1", "trainer.epochs=1"]
-    processes = [start(*overrides, *more) for more in ([], [], ["seed=1"])]
-    first, again, other = (shown(process.communicate(timeout=120)[0], "weights") for process in processes)
+    process = start(*overrides)
+    place = f"paths.output_dir={tmp_path / 'here'}"
+    first, other = (kerasdl.run(compose([*overrides, place, f"seed={seed}"])).weights for seed in (0, 1))
+    again = shown(process.communicate(timeout=120)[0], "weights").split()[0]
     assert first == again != other
 
 
-def test_a_second_process_is_refused_and_a_dead_ones_lock_is_not_in_the_way(start, command, fast, tmp_path):
+def test_a_second_process_is_refused_and_a_dead_ones_lock_is_not_in_the_way(
+    start, command, fast, tmp_path, monkeypatch, capsys
+):
     overrides = [*fast, "tracking=none", "trainer.epochs=100000", "resume=auto"]
     first = start(*overrides)
     wait_for_epoch(first, 2)
@@ -133,13 +149,13 @@ def test_a_second_process_is_refused_and_a_dead_ones_lock_is_not_in_the_way(star
     )
     first.kill()
     first.wait()
-    third = start(*overrides)
-    assert next(line for line in third.stdout if line.startswith(("resumes", "epoch"))).startswith("resumes")
+    monkeypatch.chdir(tmp_path)
+    kerasdl.run(compose(overrides), judge=lambda *_: True)
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith(("resumes", "epoch"))).startswith("resumes")
 
 
 def test_a_full_disk_does_not_stop_training_but_is_an_error_at_its_end(start, fast, tmp_path):
-    from kerasdl import compose, data
-
     conf = compose(fast)
     data.load(conf.data, conf.seed, conf.paths.cache_dir)  # has to be there already: it needs larger files
 

@@ -361,8 +361,13 @@ def test_a_trials_log_is_utf_8_whatever_the_terminal_has(tmp_path):
     assert (tmp_path / "log").read_text(encoding="utf-8") == "数 ±\n"
 
 
-def test_an_export_in_a_process_whose_output_is_latin_1(command, trained_run):
-    place = [f"run={trained_run.id}", f"paths.output_dir={trained_run.output_dir}", "output=files", "log=false"]
-    ended = command("export", *place, "format=keras", "examples=8", PYTHONIOENCODING="latin-1")
+def test_an_export_in_a_process_whose_output_is_latin_1_and_that_has_only_the_tracking_address(
+    command, trained_run, tmp_path
+):
+    place = [f"run={trained_run.id[:12]}", f"tracking.uri=sqlite:///{trained_run.output_dir}/mlflow.db"]
+    made = ["output=files", "log=false", "format=keras", "examples=8"]
+    ended = command("export", *place, *made, PYTHONIOENCODING="latin-1")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "--------" in ended.stdout
+    assert trained_run.id in (tmp_path / "files" / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir()] == ["files"]

@@ -1,14 +1,21 @@
-"""`python -m kerasdl.train` in real processes: what it prints, what it leaves in MLflow, how it ends."""
+"""`python -m kerasdl.train`, in real processes and in this one: what it prints and leaves in MLflow, how it ends."""
 
+import contextlib
 import csv
 import os
 import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow_datasets as tfds
+
+import kerasdl
+from kerasdl import train
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +31,16 @@ def client(tmp_path):
 def the_run(client, experiment="kerasdl"):
     [run] = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
     return run
+
+
+def read_to_the_end(screen):
+    """Returns what a terminal has shown when the last who wrote to it has closed it."""
+    parts = []
+    with contextlib.suppress(OSError):  # Linux's end of a pseudo-terminal
+        while part := os.read(screen, 65536):
+            parts.append(part)
+    os.close(screen)
+    return b"".join(parts).decode()
 
 
 def start(folder, *arguments, **environment):
@@ -92,23 +109,6 @@ def test_five_processes_start_at_once_on_an_empty_machine(fast, client, tmp_path
         assert len(client().get_metric_history(run.info.run_id, "val_loss")) == 2
 
 
-def test_ctrl_c_leaves_a_killed_run_with_what_there_was(fast, client, tmp_path):
-    process = start(tmp_path, *fast, "trainer.epochs=100000")
-    for line in process.stdout:  # wait for the third epoch's line
-        if line.startswith("epoch") and " 3/" in line:
-            break
-    process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=60)[0]
-    assert process.returncode == 130, rest
-    assert "stopped" in rest
-    assert "Traceback" not in rest
-    run = the_run(client())
-    assert run.info.status == "KILLED"
-    assert len(client().get_metric_history(run.info.run_id, "val_loss")) >= 3
-    assert "test_loss" not in run.data.metrics
-    assert "learning_curves.png" in {item.path for item in client().list_artifacts(run.info.run_id)}
-
-
 def test_two_ctrl_cs_end_the_process_at_once(fast, tmp_path):
     """The callback waits for the second while the first is being answered, as a long upload would."""
     waiting = (
@@ -131,10 +131,11 @@ def test_two_ctrl_cs_end_the_process_at_once(fast, tmp_path):
     assert process.wait(timeout=10) == -signal.SIGINT
 
 
-def test_a_failing_run_is_failed_with_its_traceback(command, client, fast):
-    ended = command("train", *fast, "optimizer.learning_rate=1e30", "model.activation=linear")
-    assert ended.returncode == 1
-    assert re.fullmatch(r"Error: the loss is (nan|inf) at step \d+ .*\n", ended.stderr)
+def test_a_failing_run_is_failed_with_its_traceback(typed, client, fast, capsys):
+    with pytest.raises(SystemExit) as caught:
+        typed(train.main, *fast, "optimizer.learning_rate=1e30", "model.activation=linear")
+    assert caught.value.code == 1
+    assert re.fullmatch(r"Error: the loss is (nan|inf) at step \d+ .*\n", capsys.readouterr().err)
     run = the_run(client())
     assert run.info.status == "FAILED"
     text = Path(client().download_artifacts(run.info.run_id, "error/traceback.txt")).read_text()
@@ -144,7 +145,7 @@ def test_a_failing_run_is_failed_with_its_traceback(command, client, fast):
 
 
 @pytest.mark.slow  # the same in pieces: tests/sweeps
-def test_multirun_runs_every_combination_even_behind_a_failing_one(command, client, fast):
+def test_multirun_runs_every_combination_even_behind_a_failing_one(command, client, fast, used_store):
     ended = command("train", "-m", *fast, "trainer.epochs=1", "model.activation=linear",
                     "optimizer.learning_rate=1e30,0.01", "seed=0,1")  # fmt: skip
     assert ended.returncode == 1
@@ -156,37 +157,22 @@ def test_multirun_runs_every_combination_even_behind_a_failing_one(command, clie
     assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
 
 
-def test_a_store_that_cannot_be_opened_ends_training_at_once(command, client, fast, tmp_path):
-    (tmp_path / "mlruns").mkdir()
+def test_a_store_that_cannot_be_opened_ends_training_at_once(command, client, fast, used_store):
     client().delete_experiment(client().create_experiment("kerasdl"))
     ended = command("train", *fast, "trainer.epochs=1000000")
     assert ended.returncode == 1
     assert re.fullmatch(r"Error: tracking.experiment must name an experiment that isn't deleted.*\n", ended.stderr)
 
 
-def test_a_terminal_shows_a_bar_that_goes_and_lines_that_stay(fast, tmp_path):
-    import pty
-
-    master, slave = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "120"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kerasdl.train", *fast, "trainer.epochs=4", "tracking=none"],
-        cwd=tmp_path, env=environment, stdout=slave, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    os.close(slave)
-    shown = b""
-    while True:
-        try:
-            part = os.read(master, 65536)
-        except OSError:  # Linux's end of a pseudo-terminal
-            break
-        if not part:
-            break
-        shown += part
-    os.close(master)
-    assert process.wait(timeout=60) == 0, process.stderr.read()
-    process.stderr.close()
-    text = shown.decode()
+def test_a_terminal_shows_a_bar_that_goes_and_lines_that_stay(config, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    screen, inside = os.openpty()
+    with ThreadPoolExecutor() as pool:
+        shown = pool.submit(read_to_the_end, screen)
+        with open(inside, "w", encoding="utf-8") as terminal, contextlib.redirect_stdout(terminal):
+            assert kerasdl.run(config("trainer.epochs=4")).status == "FINISHED"
+    text = shown.result()
     assert "━" in text
     assert "left" in text
     assert re.search(r"epoch 4/4 .*images/s .*left", text)
@@ -201,32 +187,33 @@ def test_the_shell_completes_groups_and_options():
     assert {"optimizer=adam", "optimizer=adamw"} <= set(ended.stdout.split()), ended.stderr
 
 
-def test_colour_images_train_with_the_cifar_recipe(command, tmp_path):
-    """The recipe of conf/experiment on small synthetic colour images, through a TFDS data set that the test makes."""
-    make = (
-        "import numpy as np, tensorflow_datasets as tfds\n"
-        "class Colours(tfds.core.GeneratorBasedBuilder):\n"
-        "    VERSION = tfds.core.Version('1.0.0')\n"
-        "    def _info(self):\n"
-        "        features = {'image': tfds.features.Image(shape=(32, 32, 3)), "
-        "'label': tfds.features.ClassLabel(num_classes=10)}\n"
-        "        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features), "
-        "supervised_keys=('image', 'label'))\n"
-        "    def _split_generators(self, manager):\n"
-        "        return {'train': self._generate_examples(320, 0), 'test': self._generate_examples(100, 1)}\n"
-        "    def _generate_examples(self, count, seed):\n"
-        "        rng = np.random.default_rng(seed)\n"
-        "        for index in range(count):\n"
-        "            label = index % 10\n"
-        "            noise = rng.integers(0, 60, (32, 32, 3), dtype=np.uint8)\n"
-        "            noise[..., label % 3] += np.uint8(19 * label)\n"
-        "            yield index, {'image': noise, 'label': label}\n"
-        "Colours().download_and_prepare()\n"
-    )
-    folder = {"TFDS_DATA_DIR": str(tmp_path / "tfds")}
-    subprocess.run([sys.executable, "-c", make], check=True, env={**os.environ, **folder}, capture_output=True)
-    ended = command("train", "experiment=cifar10_image_classifier", "data.name=colours", "data.validation=0.1",
-                    "trainer.epochs=2", "optimizer.learning_rate=0.01", "tracking=none", **folder)  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    assert "image_classifier (sequential), 545,098 parameters" in ended.stdout
-    assert "32x32x3" in ended.stdout
+class Colours(tfds.core.GeneratorBasedBuilder):
+    """Small synthetic colour images of ten classes."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        image, label = tfds.features.Image(shape=(32, 32, 3)), tfds.features.ClassLabel(num_classes=10)
+        features = tfds.features.FeaturesDict({"image": image, "label": label})
+        return tfds.core.DatasetInfo(builder=self, features=features, supervised_keys=("image", "label"))
+
+    def _split_generators(self, manager):
+        return {"train": self._generate_examples(320, 0), "test": self._generate_examples(100, 1)}
+
+    def _generate_examples(self, count, seed):
+        rng = np.random.default_rng(seed)
+        for index in range(count):
+            label = index % 10
+            noise = rng.integers(0, 60, (32, 32, 3), dtype=np.uint8)
+            noise[..., label % 3] += np.uint8(19 * label)
+            yield index, {"image": noise, "label": label}
+
+
+def test_colour_images_train_with_the_cifar_recipe(typed, capsys, tmp_path):
+    """The recipe of conf/experiment on a TFDS data set that the test makes."""
+    tfds.builder("colours", data_dir=tmp_path / "tfds").download_and_prepare()
+    typed(train.main, "experiment=cifar10_image_classifier", "data.name=colours", f"data.data_dir={tmp_path / 'tfds'}",
+          "data.validation=0.1", "trainer.epochs=2", "optimizer.learning_rate=0.01", "tracking=none")  # fmt: skip
+    shown = capsys.readouterr().out
+    assert "image_classifier (sequential), 545,098 parameters" in shown
+    assert "32x32x3" in shown

@@ -1,5 +1,6 @@
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -71,9 +72,10 @@ def test_the_ui_shows_the_store_until_it_is_interrupted(ui, interrupt):
         urllib.request.urlopen(address, timeout=2)
 
 
-def test_a_port_in_use_is_one_line(ui, store_with_a_run):
-    port = ui[1].rpartition(":")[2]
-    done = run(f"paths.output_dir={store_with_a_run}", "--port", port)
+def test_a_port_in_use_is_one_line(store_with_a_run):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = run(f"paths.output_dir={store_with_a_run}", "--port", str(port))
     assert done.returncode == 2
     assert f"port {port} on 127.0.0.1 is in use" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -1,8 +1,8 @@
 """Refuses a configuration that can't work, in milliseconds and before TensorFlow is imported.
 
-Hydra refuses wrong types and misspelt keys (`schema`). Here are the values that the types of `schema` allow, what one
-key means for another, and the names that `_target_` may take. What needs the data set or Keras is checked where it is
-built.
+Hydra refuses wrong types and misspelt keys (`schema`). Here are the values that the types of `schema` allow, keys
+that contradict each other, and the names that `_target_` may have. What needs the data set or Keras is checked where it
+is built.
 """
 
 import dataclasses
@@ -36,10 +36,11 @@ def check(config: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise config_error(error) from error
     tree = with_public_names(tree)
-    _check_values(tree, Config)
-    for group, node in tree.items():
-        if isinstance(node, dict) and (kind := _type(config, group, node)):
-            _check_values(node, kind, f"{group}.")
+    groups = {key: node for key, node in tree.items() if isinstance(node, dict)}
+    check_values({key: value for key, value in tree.items() if key not in groups}, Config)
+    for group, node in groups.items():
+        if kind := _type(config, group, node):
+            check_values(node, kind, f"{group}.")
     _check_normalization(tree)
     _check_validation(tree)
     _check_profile(tree["trainer"]["profile"])
@@ -49,11 +50,11 @@ def check(config: DictConfig) -> None:
     check_adversarial(tree)
     for where, target in targets(tree):
         check_target(target, where)
-    sources(tree)  # the user's own code is there and can be read
+    sources(tree)  # raises if the user's own code is missing or can't be read
 
 
 def _check_added(node: DictConfig, where: str = "") -> None:
-    """Hydra lets `+key=value` add a key that nothing would read."""
+    """Raises ConfigError for a key that `+key=value` has added to a typed node: nothing would read it."""
     kind: Any = OmegaConf.get_type(node)
     if not dataclasses.is_dataclass(kind):
         return
@@ -67,19 +68,25 @@ def _check_added(node: DictConfig, where: str = "") -> None:
 
 
 def _type(config: DictConfig, group: str, node: dict) -> type | None:
-    """Returns the dataclass that types a node; that of a saved run's, which Hydra hasn't typed, goes by its target."""
+    """Returns the dataclass that types a node: the one that Hydra gave it, or, in a saved run, that of its target."""
     kind = OmegaConf.get_type(config, group)
     return kind if dataclasses.is_dataclass(kind) else type_of(group, node)
 
 
-def _check_values(node: Mapping[str, Any], kind: type, where: str = "") -> None:
-    """Refuses a value that the dataclass doesn't allow for its key, in this node and those below."""
+def check_values(node: Mapping[str, Any], kind: type, where: str = "") -> None:
+    """Raises ConfigError for a value that its key doesn't allow, in this node or below.
+
+    Args:
+        node: plain containers.
+        kind: the dataclass that types it.
+        where: its key with a dot, e.g. `sweep.`; "" for the top of the tree.
+    """
     for field in dataclasses.fields(kind):
         if field.name not in node:  # of a run that was made before there was the key
             continue
         name, value, allowed = f"{where}{field.name}", node[field.name], field.metadata.get(ALLOWED)
         if isinstance(value, dict) and (below := node_type(field)):
-            _check_values(value, below, f"{name}.")
+            check_values(value, below, f"{name}.")
         elif allowed and not (value is None and may_be_null(field)):
             for item in value if isinstance(value, list) else [value]:
                 if not allowed.has(item):
@@ -105,7 +112,7 @@ def _check_validation(tree: dict) -> None:
     value = tree["data"]["validation"]
     if isinstance(value, str):
         return  # a split's name: known once the data set's metadata is read
-    # 1 could mean everything or a single example; neither can be meant.
+    # 1 could mean everything or a single example; neither is useful.
     if not is_number(value) or value < 0 or value == 1 or (isinstance(value, float) and value > 1):
         raise ConfigError(
             "data.validation must be a fraction in [0, 1), a count >= 0 or the name of a split. "

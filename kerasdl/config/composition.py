@@ -1,4 +1,4 @@
-"""Where conf/ is, which types its groups have, and composing a configuration from Python."""
+"""Finds conf/, registers the types of its groups, and composes a configuration from Python."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,8 +27,8 @@ def register() -> None:
 
     from kerasdl.config import schema
 
-    # Hydra copies the store, which is one for the whole process and isn't written to, with each composition (half of
-    # its time) and more than a hundred times for --help.
+    # Hydra copies the store with each composition, which takes half of its time, and more than a hundred times for
+    # --help. The process has one store, and nothing writes to it later.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
     store = ConfigStore.instance()
     store.store(name="schema", node=schema.Config)
@@ -62,10 +62,10 @@ def completed(config: DictConfig) -> DictConfig:
 
 
 def key_values(items: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
-    """Returns KEY=VALUE arguments as a dict, for entry points that need no more of the configuration than some keys.
+    """Returns KEY=VALUE arguments as a dict, for entry points that need only some keys of the configuration.
 
     Raises:
-        ConfigError: an argument of another form, or another key.
+        ConfigError: an argument has another form or another key.
     """
     values = {}
     for item in items:
@@ -77,7 +77,7 @@ def key_values(items: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
 
 
 def place(values: Mapping[str, str]) -> SimpleNamespace:
-    """Returns what says where runs are, of KEY=VALUE arguments that may have `paths.output_dir` and `tracking.uri`."""
+    """Returns where runs are, from KEY=VALUE arguments that may have `paths.output_dir` and `tracking.uri`."""
     return SimpleNamespace(
         paths=Paths(output_dir=values.get("paths.output_dir", Paths.output_dir)),
         tracking=Tracking(uri=values.get("tracking.uri")),
@@ -102,7 +102,7 @@ def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) ->
 
     Raises:
         ConfigError: an unknown key or option, or a wrong type.
-        ResumeError: `resume=<run id>` names no run that is here.
+        ResumeError: `resume=<run id>` names a run that isn't on this machine.
     """
     import hydra
 

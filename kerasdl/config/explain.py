@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's errors, said in one line that names the key and the nearest name that exists."""
+"""Turns errors of Hydra and OmegaConf into one line that names the key and the nearest name that exists."""
 
 import difflib
 import re
@@ -25,7 +25,7 @@ _TYPES = {"Integer": "an integer", "Float": "a number", "Boolean": "true or fals
 
 
 class InterpolationError(ConfigError):
-    """A value such as `${oc.env:NAME}` or `${trainer.epochs}` that stands for nothing."""
+    """A value such as `${oc.env:NAME}` or `${trainer.epochs}` that refers to something that doesn't exist."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -39,7 +39,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 @contextmanager
 def as_config_error() -> Iterator[None]:
-    """Turns what Hydra raises while composing into a `ConfigError`; anything else passes."""
+    """Turns errors that Hydra raises while it composes into a `ConfigError`; other errors pass unchanged."""
     from hydra.errors import HydraException
 
     try:
@@ -47,7 +47,7 @@ def as_config_error() -> Iterator[None]:
     except (HydraException, OmegaConfBaseException) as error:
         raise config_error(error) from error
     except ValueError as error:
-        if not str(error).startswith("Config group override"):  # Hydra's, of a group that conf/ doesn't have
+        if not str(error).startswith("Config group override"):  # Hydra's, for a group that conf/ doesn't have
             raise
         raise ConfigError(f"a group's choice must be the name of an option, or a list of names ({error}).") from error
 
@@ -61,7 +61,7 @@ def config_error(error: Exception) -> ConfigError:
 
 
 def _cause(error: Exception) -> Exception:
-    """Returns what OmegaConf said, where Hydra has wrapped it."""
+    """Returns OmegaConf's error, where Hydra has wrapped one."""
     return error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
 
 
@@ -95,7 +95,7 @@ def _explain(error: Exception, cause: Exception) -> str:
 
 
 def _explain_interpolation(error: InterpolationResolutionError) -> str:
-    """Returns one line that names the key, what it refers to, and why that can't be had."""
+    """Returns one line that names the key, what it refers to, and why that can't be resolved."""
     key, parent, message = str(error.full_key), error.parent_node, _first_line(error)
     node = parent._get_node(error.key) if parent is not None else None
     value = node._value() if node is not None else "the interpolation"
@@ -119,7 +119,7 @@ def _explain_interpolation(error: InterpolationResolutionError) -> str:
 
 
 def _nearest_key(name: str, node: Any) -> str:
-    """Returns " Did you mean ...?" for the path of a key that there isn't, or nothing."""
+    """Returns " Did you mean ...?" for the path of a key that doesn't exist; "" if no key is near."""
     group, _, key = name.rpartition(".")
     parent = OmegaConf.select(node._get_root(), group, throw_on_resolution_failure=False) if group else node._get_root()
     near = did_you_mean(key, parent) if isinstance(parent, DictConfig) else ""

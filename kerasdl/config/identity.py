@@ -1,9 +1,9 @@
-"""What decides a result, as one hash: two runs with the same identity on the same machine give the same bits.
+"""Everything that decides a result, as one hash: on one machine, two runs with the same hash give the same bits.
 
 Where a run is logged, how it is shown, where its data is kept, how many steps one compiled call takes and how often
-the state is saved change nothing in the result, so they are left out. So is a key that earlier versions lack
-(`kerasdl.config.keys.added`) while it has its default. The source of the user's own code belongs to it
-(`kerasdl.config.source`). Resume and sweeps find earlier work by this hash.
+the state is saved don't change the result, so they are left out. So is a key that earlier versions lack
+(`kerasdl.config.keys.added`) while it has its default. The hash covers the source of the user's own code
+(`kerasdl.config.source`). Resuming and sweeps find earlier work by it.
 """
 
 import ast
@@ -37,13 +37,13 @@ def deciding(config: DictConfig) -> dict[str, Any]:
 
 
 def deciding_part(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what `deciding` does, of plain containers; values may be texts, as MLflow keeps them."""
+    """Returns the same as `deciding`, from plain containers; values may be strings, as MLflow keeps them."""
     kept = {name: with_public_names(tree[name]) for name in GROUPS}
     for group, keys in _NOT_DECIDING.items():
         for key in keys:
             kept[group].pop(key, None)
     if kept["trainer"].get("on_nan") != "rollback":
-        # Else it decides which checkpoints there are to go back to.
+        # With rollback it decides which checkpoints a run can go back to.
         kept["trainer"].pop("checkpoint", None)
     for group in GROUPS:
         if kind := type_of(group, kept[group]):
@@ -59,7 +59,7 @@ def without_additions(node: Mapping[str, Any], kind: type) -> dict[str, Any]:
     """Returns a node of the configuration without the added keys, its own and those below, that have their defaults.
 
     Args:
-        node: plain containers; values may be texts, as MLflow keeps them.
+        node: plain containers; values may be strings, as MLflow keeps them.
         kind: the dataclass that types it.
     """
     kept = dict(node)
@@ -120,7 +120,7 @@ def _is_default(value: Any, item: dataclasses.Field) -> bool:
 
 
 def _equal(value: Any, default: Any) -> bool:
-    """Returns whether a value, or the text of one, is the default."""
+    """Returns whether a value, or the string of one, is the default."""
     if isinstance(value, str) and not isinstance(default, str):
         try:
             value = ast.literal_eval(value)

@@ -1,10 +1,10 @@
-"""Building the objects that a configuration names by `_target_`, and nothing else.
+"""Builds the objects that a configuration names by `_target_`, and nothing else.
 
-A configuration is data from outside. Each place of the tree may name only what belongs there: a layer in a list of
-layers, an optimizer under `optimizer`. The name is checked while the configuration is (`check_target`, without
-importing anything), and the object once it is found: it must be defined by the package that its name says, and what is
-Keras's must be a class of the right kind. The environment variable KERASDL_TARGETS, which no configuration can set,
-adds packages of the user's own: KERASDL_TARGETS=my_package.
+A configuration is data from outside. Each place in the tree may name only what belongs there: a layer in a list of
+layers, an optimizer under `optimizer`. The name is checked with the configuration (`check_target`), without importing
+anything. The object is checked when it is found: it must be defined by the package that its name says, and what comes
+from Keras must be a class of the right kind. What kerasdl itself offers has public names (`kerasdl.config.renames`).
+A user's own package is allowed by the environment variable KERASDL_TARGETS=my_package, which no configuration can set.
 """
 
 import importlib
@@ -16,13 +16,13 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from kerasdl.config.explain import did_you_mean
-from kerasdl.config.renames import RENAMES, is_in_room, location, public_name
+from kerasdl.config.renames import RENAMES, is_in_room, is_public, location, public_name
 from kerasdl.config.schema import CHOICES
 from kerasdl.config.source import own_packages
 from kerasdl.errors import ConfigError
 
 _PARTS_OF_LAYERS = ("keras.initializers", "keras.regularizers", "keras.constraints")
-# What may be named at a key, or below it; the first prefix that fits counts.
+# What may be named at a key or below it, by the first prefix that fits.
 _PLACES = {
     "model.layers.": ("keras.layers", *_PARTS_OF_LAYERS),
     "model._target_": ("kerasdl.models",),
@@ -33,7 +33,7 @@ _PLACES = {
     "schedule.": ("kerasdl.schedules",),
     "callbacks.": ("keras.callbacks", "kerasdl.callbacks"),
 }
-# The kind of class that each part of Keras may give.
+# The class that everything from a part of Keras must derive from.
 _KINDS = {
     "keras.layers": "Layer",
     "keras.initializers": "Initializer",
@@ -80,10 +80,10 @@ def instantiate(node: Any, where: str, offered: Mapping[str, Any] = MappingProxy
         node: a mapping with `_target_`, from the configuration.
         where: its key, for errors and for what is allowed there, e.g. `optimizer`.
         offered: further keyword arguments, of which it gets those that it names as parameters.
-        **extra: further keyword arguments that it must take.
+        **extra: further keyword arguments, which it must take.
 
     Raises:
-        ConfigError: the target isn't allowed or doesn't exist, or doesn't take these arguments.
+        ConfigError: the target isn't allowed, doesn't exist, or doesn't take these arguments.
     """
     if isinstance(node, DictConfig | ListConfig):
         node = OmegaConf.to_container(node, resolve=True)
@@ -96,7 +96,7 @@ def instantiate(node: Any, where: str, offered: Mapping[str, Any] = MappingProxy
         return function(**arguments, **extra)
     except (TypeError, ValueError) as error:
         if not target.startswith("keras."):
-            raise  # a defect of that code, whose traceback its author needs
+            raise  # a defect in that code: its author needs the traceback
         first = (str(error).strip().splitlines() or [""])[0]
         raise ConfigError(f"{where}: {target} refuses its arguments: {first}") from error
 
@@ -119,20 +119,24 @@ def _allowed(where: str) -> tuple[str, ...]:
 
 
 def _locate(target: str, where: str) -> Any:
+    """Imports what a target names.
+
+    Raises:
+        ConfigError: it doesn't exist, is defined by another package, or is of the wrong kind.
+    """
     module_name, name = location(target)
-    is_ours = (module_name, name) != (target.rpartition(".")[0], target.rpartition(".")[2])
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if is_ours and error.name == module_name:
-            raise ConfigError(f"{where}._target_: there is no {target}.{_did_you_mean_public(target)}") from error
+        if is_public(target) and error.name == module_name:
+            raise _no_such_name(target, where) from error
         raise ConfigError(
             f"{where}._target_: there is no module {error.name}. Install its package, or set PYTHONPATH to the folder "
             "that holds it."
         ) from error
     found = getattr(module, name, None)
-    if is_ours and (not callable(found) or found.__module__ != module_name):
-        raise ConfigError(f"{where}._target_: there is no {target}.{_did_you_mean_public(target)}")
+    if is_public(target) and getattr(found, "__module__", None) != module_name:
+        raise _no_such_name(target, where)
     if found is None or not callable(found):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise ConfigError(f"{where}._target_: {module_name} has no {name}.{did_you_mean(name, known)}")
@@ -142,6 +146,12 @@ def _locate(target: str, where: str) -> Any:
     if kind and not (inspect.isclass(found) and issubclass(found, getattr(module, kind))):
         raise ConfigError(f"{where}._target_: {target} must be a {kind} class.")
     return found
+
+
+def _no_such_name(target: str, where: str) -> ConfigError:
+    """Returns the error to raise for a name that kerasdl doesn't have."""
+    known = {*RENAMES.values(), *(kind._target_ for base in CHOICES.values() for kind in base.__subclasses__())}
+    return ConfigError(f"{where}._target_: there is no {target}.{did_you_mean(target, known)}")
 
 
 def _check_arguments(function: Any, arguments: dict[str, Any], where: str) -> None:
@@ -155,14 +165,9 @@ def _check_arguments(function: Any, arguments: dict[str, Any], where: str) -> No
         and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         and name not in arguments
     ]
-    # Keras's classes take **kwargs and name what they don't know themselves; a required name that is missing may be
-    # one that was misspelt.
+    # Keras's classes take **kwargs and report unknown names themselves. A required name that is missing may have been
+    # misspelt.
     if unknown and (missing or not takes_any):
         raise ConfigError(f"{where}.{unknown[0]}: there is no such key.{did_you_mean(unknown[0], parameters)}")
     if missing:
         raise ConfigError(f"{where}.{missing[0]} has no value. Give one: {where}.{missing[0]}=...")
-
-
-def _did_you_mean_public(target: str) -> str:
-    known = {*RENAMES.values(), *(kind._target_ for base in CHOICES.values() for kind in base.__subclasses__())}
-    return did_you_mean(target, known)

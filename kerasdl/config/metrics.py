@@ -1,14 +1,14 @@
-"""What is known of a metric by its name: which way is better, and what a choice is made by if nobody says.
+"""What the name of a metric says: whether more of it is better, and which metric decides if the user names none.
 
-A name is known as a whole or not at all: `val_lossless_ratio` is no loss. Of a metric that isn't known here the user
-says which way is better; it is never guessed.
+A name is known as a whole or not at all: `val_lossless_ratio` isn't a loss. For a metric that isn't known here, the
+user must say which way is better; it is never guessed.
 """
 
 import re
 
 from kerasdl.errors import ConfigError
 
-# Before what is looked at once, what was held out for choices.
+# Validation, which was held out for choices, before test, which is looked at once.
 PREFERRED = ("val_accuracy", "test_accuracy", "val_loss", "test_loss", "accuracy", "loss")
 # Beyond losses: what a run costs.
 COSTS = ("seconds", "parameters")
@@ -29,7 +29,7 @@ _MORE_IS_BETTER = {
 }
 # Where a number was measured says nothing of its direction: val_loss, interval/loss, evaluate/digits/test/ece.
 _PREFIXES = re.compile(r"(interval/|evaluate/(?:.*/)?)?(train_|val_|test_)?")
-# What the commands on a run find out (`robustness`, `export`, `explain`).
+# Metrics of the commands on a run (`robustness`, `export`, `explain`).
 _PATTERNS = {
     r"top_\d+_accuracy|robustness/.+|export/\w+_accuracy": "maximize",
     r"export/\w+_(size_bytes|max_difference)|explain/integrated_gradients_gap": "minimize",
@@ -55,7 +55,7 @@ def is_maximized(metric: str, said: str | None, key: str) -> bool:
         key: what the user can say it with.
 
     Raises:
-        ConfigError: `said` is something else, or nothing is said of a metric that isn't known.
+        ConfigError: `said` is something else, or is missing for a metric that isn't known.
     """
     if said not in (None, "auto", *DIRECTIONS):
         raise ConfigError(f"{key} must be {', '.join(DIRECTIONS)} or auto. Received: {said}.")

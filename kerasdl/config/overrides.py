@@ -1,8 +1,8 @@
-"""From a command line as it is typed to one that Hydra takes.
+"""Turns a command line as people type it into one that Hydra accepts.
 
-Hydra wants its flags before the overrides, where people type `model=cnn -m seed=0,1`. It chooses from a group by a text
-or a list of texts, and reads `null`, `nan` and `3` as something else. Here `null` chooses nothing from a group that may
-be left out, and a name that looks like a number stays a name.
+Hydra expects its flags before the overrides, but people type `model=cnn -m seed=0,1`. It takes a choice from a group as
+a string or a list of strings, but reads `null`, `nan` and `3` as other types. Here `null` chooses nothing from an
+optional group, and a name that looks like a number stays a name.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from kerasdl.errors import ConfigError
 
 
 def groups(folder: Path) -> list[str]:
-    """Returns the names of a configuration's groups: the folders of conf/ but `base`."""
+    """Returns the names of a configuration's groups: the folders of conf/ except `base`."""
     return sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name != "base")
 
 
 def options(folder: Path, group: str) -> list[str]:
-    """Returns the names that a group offers."""
+    """Returns the names of a group's options."""
     return sorted(file.stem for file in (folder / group).glob("*.yaml"))
 
 
@@ -38,7 +38,7 @@ def flags_first(words: Sequence[str]) -> list[str]:
         action = actions.get(word)
         if action is None:
             (flags if word.startswith("-") else overrides).append(word)
-        elif action.nargs == "?":  # without a value it would take the first override for one
+        elif action.nargs == "?":  # without a value, it would take the next override for its value
             value = left.pop(0) if left and left[0] in (action.choices or ()) else action.const
             flags.append(f"{action.option_strings[0]}={value}")
         elif action.nargs is None and left:
@@ -49,7 +49,7 @@ def flags_first(words: Sequence[str]) -> list[str]:
 
 
 def for_hydra(words: Sequence[str], folder: Path) -> list[str]:
-    """Returns the words of a command line, or overrides, as Hydra takes them.
+    """Returns the words of a command line, or overrides, as Hydra accepts them.
 
     Args:
         words: as typed, e.g. `["-m", "debug=null", "resume=0012"]`.
@@ -80,7 +80,7 @@ def _for_hydra(word: str, known: Sequence[str], folder: Path) -> str:
 
 
 def _is_optional(group: str, folder: Path) -> bool:
-    """Returns whether a configuration may do without a group: train.yaml chooses none, several, or an optional one."""
+    """Returns whether a group may be left out: train.yaml chooses null, a list, or an `optional` option from it."""
     for default in OmegaConf.load(folder / "train.yaml").defaults:
         if OmegaConf.is_dict(default):
             [(name, choice)] = default.items()
@@ -90,12 +90,12 @@ def _is_optional(group: str, folder: Path) -> bool:
 
 
 def _value(override: str) -> Any:
-    """Returns the value of an override; the whole override if it has several or Hydra can't read it."""
+    """Returns the value of an override; the override itself if it sweeps over values or Hydra can't parse it."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
         parsed = OverridesParser.create().parse_override(override)
     except HydraException:
-        return override  # Hydra says what is wrong
+        return override  # Hydra will report what is wrong
     return override if parsed.is_sweep_override() else parsed.value()

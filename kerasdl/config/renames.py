@@ -52,6 +52,11 @@ def is_in_room(target: str, room: str) -> bool:
     return name != target and (room not in _ROOMS or re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None)
 
 
+def is_public(target: str) -> bool:
+    """Returns whether a target is below one of the rooms of kerasdl, where only public names are allowed."""
+    return target.rpartition(".")[0] in _ROOMS
+
+
 def location(target: str) -> tuple[str, str]:
     """Returns the module that a target is in, and its name there.
 
@@ -60,7 +65,7 @@ def location(target: str) -> tuple[str, str]:
         (('kerasdl.models.cnn', 'build'), ('keras.optimizers', 'SGD'))
     """
     room, _, name = target.rpartition(".")
-    if room not in _ROOMS:
+    if not is_public(target):
         return room, name
     camel_case = "".join(part.capitalize() for part in name.split("_"))
     place = _ELSEWHERE.get(target) or _ROOMS[room].format(name=name, Name=camel_case)

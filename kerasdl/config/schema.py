@@ -12,12 +12,12 @@ would have to import Keras, and a wrong value would cost seconds instead of mill
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
 
-from kerasdl.config.keys import added, key
+from kerasdl.config.keys import added, key, node_type
 from kerasdl.config.optimizers import Optimizer
 from kerasdl.config.schedules import Schedule
 
@@ -246,8 +246,8 @@ class Paths:
 class Config:
     """Everything that one experiment needs; what `kerasdl.experiment.run` takes.
 
-    Model, task, optimizer and schedule are typed by the file that is chosen from their group, so that one of the
-    user's own may have keys of its own.
+    Model, task, optimizer and schedule are typed by the file that is chosen from their group, so that a file of the
+    user's own may have its own keys.
     """
 
     model: Any = MISSING
@@ -267,16 +267,15 @@ class Config:
 # In these groups a node's type is the subclass whose `_target_` the node has; `kerasdl.config.composition` registers
 # each under the last part of that name.
 CHOICES: dict[str, Any] = {"model": Model, "task": Task, "optimizer": Optimizer, "schedule": Schedule}
-_OTHERS = {"data": Data, "trainer": Trainer, "tracking": Tracking, "paths": Paths, "sweep": Sweep}
 
 
 def type_of(group: str, node: Mapping[str, Any]) -> type | None:
-    """Returns the dataclass that types a node of the tree's top; None for one of the user's own.
+    """Returns the dataclass that types a node at the top of the tree; None for one of the user's own.
 
     Args:
         group: its key, e.g. `optimizer`.
         node: the node, in which targets have their public names.
     """
     if group not in CHOICES:
-        return _OTHERS.get(group)
+        return next((node_type(item) for item in fields(Config) if item.name == group), None)
     return {kind._target_: kind for kind in CHOICES[group].__subclasses__()}.get(node.get("_target_"))

@@ -1,10 +1,10 @@
-"""The source of what a configuration names outside Keras and kerasdl, as a digest: code decides a result, too.
+"""Digests of the user's own source code that a configuration names: code decides a result, too.
 
-The digest of a target covers the module that it is in, the packages that hold that module, and every module of the
-user's own that these import, whatever imports it. Comments and formatting don't count, docstrings do. Everything is
-found and parsed, and nothing is imported, so that a configuration is still refused or hashed in milliseconds.
+The digest of a target covers its module, the packages that contain the module, and every module of the user's own that
+these import, directly or not. Comments and formatting don't count; docstrings do. Modules are found and parsed but not
+imported, so that a configuration is refused or hashed in milliseconds.
 
-What can't be seen in the source isn't covered: modules that are imported by a computed name, files that code reads, and
+What the source doesn't show isn't covered: modules imported by a computed name, files that the code reads, and
 installed packages that `KERASDL_TARGETS` doesn't name.
 """
 
@@ -22,9 +22,9 @@ from typing import Any
 
 from kerasdl.errors import ConfigError
 
-SOURCE = "_source_"  # the key that a node with a target of the user's own gets beside `_target_`
+SOURCE = "_source_"  # the key for the digest, beside a `_target_` of the user's own
 TARGETS = "KERASDL_TARGETS"
-_OTHERS = ("keras", "kerasdl")  # known by their versions
+_OTHERS = ("keras", "kerasdl")  # identified by their versions
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -48,7 +48,7 @@ def sources(tree: Mapping[str, Any]) -> dict[str, str]:
     """Returns the digest of the source of each of the user's own targets, by the key of its node, e.g. `model`.
 
     Raises:
-        ConfigError: a module isn't there, can't be read, or is no Python.
+        ConfigError: a module doesn't exist, can't be read, or isn't valid Python.
     """
     return {where.removesuffix("._target_"): digest(target, where) for where, target in own_targets(tree)}
 
@@ -85,7 +85,7 @@ def digest(target: str, where: str) -> str:
         where: its key, for errors.
 
     Raises:
-        ConfigError: a module isn't there, can't be read, or is no Python.
+        ConfigError: a module doesn't exist, can't be read, or isn't valid Python.
     """
     module = target.rpartition(".")[0]
     own = {_top(target), *map(_top, own_packages())}
@@ -101,7 +101,7 @@ def digest(target: str, where: str) -> str:
     if not found.get(module):
         if module == "__main__":
             raise ConfigError(
-                f"{where}: {target} stands in no file, so a change of it couldn't be noticed. Put it into a module."
+                f"{where}: {target} isn't defined in a file, so changes to it can't be noticed. Move it into a module."
             )
         raise ConfigError(
             f"{where}: there is no module {module}. Install its package, or set PYTHONPATH to the folder that holds it."
@@ -114,7 +114,7 @@ def _top(name: str) -> str:
 
 
 def _with_holders(module: str) -> Iterator[str]:
-    """Yields a module and the packages that hold it, which are imported first."""
+    """Yields a module and the packages that contain it, which are imported first."""
     while module:
         yield module
         module = module.rpartition(".")[0]
@@ -149,7 +149,9 @@ def _read(module: str, where: str) -> tuple[str, Sequence[str]]:
         raise ConfigError(f"{where}: {spec.origin} can't be read ({error.strerror or error}).") from error
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise ConfigError(f"{where}: {spec.origin}{line} is no Python: {getattr(error, 'msg', error)}.") from error
+        raise ConfigError(
+            f"{where}: {spec.origin}{line} isn't valid Python: {getattr(error, 'msg', error)}."
+        ) from error
     package = module if folders else module.rpartition(".")[0]
     return content, [_absolute(name, package) for name in imported]
 

@@ -19,7 +19,7 @@ def can_be_run_id(resume: str) -> bool:
 
 
 def check_checkpoints(tree: dict) -> None:
-    """Raises ConfigError for what `resume` and the trainer's keys about validation, checkpoints and NaN can't mean."""
+    """Raises ConfigError for contradictions between `resume`, validation, checkpoints and `on_nan`."""
     trainer, resume = tree["trainer"], tree["resume"]
     every = cadence(trainer["checkpoint"]["every"], "trainer.checkpoint.every")
     validate_every = cadence(trainer["validate_every"], "trainer.validate_every", ("steps", "epochs"))
@@ -46,7 +46,7 @@ def check_checkpoints(tree: dict) -> None:
 
 
 def check_adversarial(tree: dict) -> None:
-    """Raises ConfigError for a budget that was meant in pixel values, which would leave nothing of an image."""
+    """Raises ConfigError for an epsilon in pixel values, which would leave nothing of an image."""
     adversarial = tree["trainer"].get("adversarial")  # absent from a run that was made before there was the key
     epsilon = adversarial["epsilon"] if adversarial else 0
     if epsilon > 1 and adversarial["norm"] == "linf":
@@ -57,7 +57,7 @@ def check_adversarial(tree: dict) -> None:
 
 
 def check_callbacks(tree: dict) -> None:
-    """Raises ConfigError for a callback that isn't one, lacks a package, or watches a metric that won't be there."""
+    """Raises ConfigError for a callback that isn't one, lacks a package, or watches a metric that doesn't exist."""
     for name, callback in tree["callbacks"].items():
         if callback is None:
             continue
@@ -74,7 +74,7 @@ def callback_mode(callback: Mapping, key: str) -> str | None:
     """Returns which way a callback's `monitor` is better, `min` or `max`; None for a callback that watches nothing.
 
     Keras's own `auto` knows the direction of `loss` only, since the loop of this package compiles no Keras metrics.
-    What `mode` means for a callback of the user's own is not known here.
+    For a callback of the user's own, `mode` may mean something else, so it is left alone.
 
     Raises:
         ConfigError: `mode` isn't one, would take the worst epoch for the best, or is left to a name that isn't known.
@@ -95,7 +95,7 @@ def callback_mode(callback: Mapping, key: str) -> str | None:
 
 
 def check_metric(tree: Mapping, metric: str, key: str, also: Sequence[str] = ()) -> None:
-    """Raises ConfigError if an epoch won't have that metric, and it isn't one of `also`."""
+    """Raises ConfigError if epochs don't have that metric, and it isn't one of `also`."""
     if metric.startswith("val_") and not tree["data"]["validation"]:
         raise ConfigError(
             f"{key} is {metric}, but data.validation is 0. Keep some for validation, e.g. data.validation=0.1"

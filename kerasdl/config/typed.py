@@ -1,7 +1,7 @@
-"""Commands as one types them: what the program prints runs as it stands, whatever a path contains.
+"""Quotes the commands that the program prints, so that they run as printed, whatever a path contains.
 
-A shell removes its own quotes. What is left is read once more: `train` and `preview` read it in Hydra's grammar, in
-which spaces, commas, `=`, parentheses and quotes have a meaning, and the other commands take all after the first `=`.
+A shell removes its own quotes. Then `train` and `preview` parse what is left in Hydra's grammar, in which spaces,
+commas, `=`, parentheses and quotes have a meaning; the other commands take everything after the first `=`.
 """
 
 import re
@@ -9,17 +9,17 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_OF_HYDRA = ("train", "preview")
+_PARSED_BY_HYDRA = ("train", "preview")
 
 
 def command(module: str, values: Mapping[str, Any]) -> str:
-    """Returns the command `python -m kerasdl.<module> KEY=VALUE ...`, quoted for the shell and for what reads it.
+    """Returns the command `python -m kerasdl.<module> KEY=VALUE ...`, quoted for the shell and the command.
 
     Args:
         module: the command's module, e.g. `evaluate`.
-        values: of its keys, unquoted.
+        values: its keys and their values, unquoted.
     """
-    written = hydra_value if module in _OF_HYDRA else str
+    written = hydra_value if module in _PARSED_BY_HYDRA else str
     return with_words(module, [f"{key}={written(value)}" for key, value in values.items()])
 
 
@@ -29,7 +29,7 @@ def with_words(module: str, words: Sequence[str]) -> str:
 
 
 def hydra_value(value: Any) -> str:
-    """Returns a value in Hydra's grammar; text is put in quotes unless Hydra reads it as that very text without."""
+    """Returns a value in Hydra's grammar; text gets quotes unless Hydra reads it as the same text without them."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
     match value:
@@ -49,12 +49,12 @@ def hydra_value(value: Any) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Returns a text with `${` escaped for OmegaConf, which reads what Hydra has read and would interpolate it."""
+    """Returns a text with `${` escaped, since OmegaConf would interpolate it after Hydra has parsed it."""
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
 
 
 def _is_plain(text: str) -> bool:
-    """Returns whether Hydra reads a text as this very text without quotes."""
+    """Returns whether Hydra reads a text without quotes as the same text."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

@@ -124,8 +124,8 @@ def test_a_package_in_an_archive_counts(write, monkeypatch, tmp_path):
 @pytest.mark.parametrize(("files", "target", "message"), [
     ({}, "mine.build", r"there is no module mine\. Install its package, or set PYTHONPATH"),
     ({"mine/__init__.py": ""}, "mine.nets.build", r"there is no module mine\.nets\. Install"),
-    ({"mine.py": "x = 1\ndef build(:\n"}, "mine.build", r"mine\.py, line 2 is no Python: invalid syntax\.$"),
-    ({"mine.py": "import beside", "beside.py": b"\xff\xfe"}, "mine.build", r"beside\.py.* is no Python: "),
+    ({"mine.py": "x = 1\ndef build(:\n"}, "mine.build", r"mine\.py, line 2 isn't valid Python: invalid syntax\.$"),
+    ({"mine.py": "import beside", "beside.py": b"\xff\xfe"}, "mine.build", r"beside\.py.* isn't valid Python: "),
 ])  # fmt: skip
 def test_what_is_not_there_or_no_python_is_said_in_one_line(write, files, target, message):
     write(files)
@@ -146,7 +146,7 @@ def test_what_may_not_be_read_is_said(write, monkeypatch):
 
 def test_what_a_session_defines_can_be_told_from_nothing(monkeypatch):
     monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
-    with pytest.raises(ConfigError, match=r"__main__\.build stands in no file.*Put it into a module\.$"):
+    with pytest.raises(ConfigError, match=r"__main__\.build isn.t defined in a file.*Move it into a module\.$"):
         of("__main__.build")
 
 
@@ -188,7 +188,7 @@ def test_the_hash_of_a_configuration_covers_the_source_of_its_own_model(config, 
 def test_a_model_that_is_not_there_is_refused_while_the_configuration_is_checked(config, write):
     check(config)
     write({"mine/nets.py": "def build(:"})
-    with pytest.raises(ConfigError, match=r"^model\._target_: .*nets\.py, line 1 is no Python"):
+    with pytest.raises(ConfigError, match=r"^model\._target_: .*nets\.py, line 1 isn't valid Python"):
         check(config)
     write({"mine/nets.py": PACKAGE["mine/nets.py"]})
     config.model._target_ = "mine.elsewhere.build"

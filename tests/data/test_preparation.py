@@ -7,6 +7,7 @@ import pytest
 
 from kerasdl import data
 from kerasdl.data import network
+from kerasdl.data.digits.digits_dataset_builder import Builder
 from kerasdl.data.tfds import Tfds
 from kerasdl.errors import DataError
 
@@ -41,16 +42,22 @@ def lines_until(process, word):
     raise AssertionError(f"{word!r} never came: {lines} {process.stderr.read()[-2000:]}")
 
 
-def test_two_processes_prepare_one_set_once(python, tmp_path):
-    first = python(PREPARE, tmp_path, tmp_path / "cache")
-    lines_until(first, "writing")
-    second = python(PREPARE, tmp_path, tmp_path / "cache")
-    lines_until(second, "waiting for another process")
-    output, _ = first.communicate("\n\n")
+def test_two_processes_prepare_one_set_once(python, tmp_path, configure, monkeypatch):
+    """This one waits for the other, which begins to write before and ends when it is told that this one waits."""
+    other = python(PREPARE, tmp_path, tmp_path / "cache")
+    lines_until(other, "writing")
+    outputs = []
+
+    def show(line):
+        assert "waiting for another process" in line
+        outputs.append(other.communicate("\n\n", timeout=60)[0])
+
+    monkeypatch.setattr(Builder, "_generate_examples", lambda *_: pytest.fail("prepared twice"))
+    config = configure(data_dir=str(tmp_path))
+    source = Tfds(config).prepared(str(tmp_path / "cache"), show)
+    (output,) = outputs
     assert "examples 1437" in output
-    output, _ = second.communicate("\n\n")
-    assert "examples 1437" in output
-    assert "writing" not in output
+    assert source.splits["train"] == 1437
 
 
 def test_a_preparation_that_was_killed_is_no_obstacle(python, tmp_path, configure):

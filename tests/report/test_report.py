@@ -24,13 +24,14 @@ def no_tracking_uri():
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, put_database):
     """An output directory with sweeps, whose runs have the params of real configurations; its name has a space."""
     from omegaconf import OmegaConf
 
     from kerasdl.tracking.store import import_mlflow
 
     directory = tmp_path_factory.mktemp("reported store")
+    put_database(directory / "mlflow.db")
     client = import_mlflow().MlflowClient(f"sqlite:///{directory}/mlflow.db")
     experiment = client.create_experiment("kerasdl", artifact_location=str(directory / "artifacts"))
     client.create_experiment("empty", artifact_location=str(directory / "artifacts"))

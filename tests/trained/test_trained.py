@@ -1,8 +1,6 @@
 """A network by its run: what `kerasdl.load` gives, and what it says if it can't."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -291,15 +289,9 @@ def test_code_in_a_model_file_is_not_executed(copied, tmp_path):
     assert not made.exists()
 
 
-def test_a_command_needs_the_tracking_address_only(trained_run, tmp_path):
-    """In another process and directory, without the folder of runs."""
-    program = (
-        "import kerasdl, sys; network = kerasdl.load(sys.argv[1], tracking_uri=sys.argv[2]);"
-        "print(network.id, network.class_names[3])"
-    )
-    uri = f"sqlite:///{trained_run.output_dir}/mlflow.db"
-    done = subprocess.run(
-        [sys.executable, "-c", program, trained_run.id[:12], uri], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.stdout.split() == [trained_run.id, "3"], done.stderr
+def test_it_needs_the_tracking_address_only(trained_run, tmp_path, monkeypatch):
+    """In another directory, without the folder of runs. In another process: tests/test_streams.py."""
+    monkeypatch.chdir(tmp_path)
+    network = kerasdl.load(trained_run.id[:12], tracking_uri=f"sqlite:///{trained_run.output_dir}/mlflow.db")
+    assert (network.id, network.class_names[3]) == (trained_run.id, "3")
     assert list(tmp_path.iterdir()) == []

@@ -4,11 +4,12 @@ Real processes and real signals are in `tests/test_killed.py`; here runs end by 
 """
 
 import re
+import shutil
 
 import numpy as np
 import pytest
 
-from kerasdl import data, run
+from kerasdl import compose, data, run
 from kerasdl.errors import ResumeError, TrackingError, TrainingError
 from kerasdl.experiment import running
 from kerasdl.runs import folders
@@ -16,6 +17,21 @@ from kerasdl.tracking import Away, NoTracker, open_store
 from kerasdl.training.checkpoints import Checkpoints
 
 WALL_CLOCK = ("examples_per_second", "seconds")
+
+
+@pytest.fixture(scope="module")
+def one_epoch(fast, tmp_path_factory):
+    """A finished run of one epoch: its output directory and its result."""
+    output_dir = tmp_path_factory.mktemp("one_epoch") / "mlruns"
+    return output_dir, run(compose([*fast, f"paths.output_dir={output_dir}", "tracking=none", "trainer.epochs=1"]))
+
+
+@pytest.fixture
+def first(one_epoch, tmp_path):
+    """The result of that run, of which a copy is where `config` has its runs."""
+    output_dir, result = one_epoch
+    shutil.copytree(output_dir, tmp_path / "mlruns")
+    return result
 
 
 class Stopped(BaseException):
@@ -210,8 +226,7 @@ def test_a_run_of_another_version_is_refused_and_stays_as_it_was(config, monkeyp
     assert (folder.record.status, folder.record.config["trainer"]["epochs"]) == ("FINISHED", 1)
 
 
-def test_other_data_is_refused(config, monkeypatch):
-    first = run(config("trainer.epochs=1"))
+def test_other_data_is_refused(config, first, monkeypatch):
     from kerasdl.experiment import record
 
     environment = record._environment
@@ -243,18 +258,16 @@ def test_a_run_that_recorded_the_former_fingerprint_is_compared_by_it(config, mo
             run(longer)
 
 
-def test_other_circumstances_are_told(config, monkeypatch, capsys):
+def test_other_circumstances_are_told(config, first, monkeypatch, capsys):
     from kerasdl.experiment import record
 
-    first = run(config("trainer.epochs=1"))
     environment = record._environment
     monkeypatch.setattr(record, "_environment", lambda experiment: {**environment(experiment), "keras": "9.9"})
     run(config("trainer.epochs=2", f"resume={first.resume_id}"))
     assert "may differ in its last bits" in capsys.readouterr().err
 
 
-def test_a_refused_resume_leaves_the_run_as_it_was(config, monkeypatch):
-    first = run(config("trainer.epochs=1"))
+def test_a_refused_resume_leaves_the_run_as_it_was(config, first, monkeypatch):
     wider = config("trainer.epochs=2", "model.filters=[16,16]")
     wider.resume = first.resume_id
     with pytest.raises(ResumeError, match=r"model.filters was \[32, 64\], is \[16, 16\]"):
@@ -290,8 +303,7 @@ def test_a_deleted_experiment_is_refused_before_data_are_loaded(config, monkeypa
     assert (folder.record.status, folder.record.config["trainer"]["epochs"]) == ("FINISHED", 1)
 
 
-def test_only_a_run_that_goes_on_waits_for_a_server_and_for_nothing_else(config, monkeypatch, capsys):
-    first = run(config("trainer.epochs=1"))
+def test_only_a_run_that_goes_on_waits_for_a_server_and_for_nothing_else(config, first, monkeypatch, capsys):
     says = {}
 
     def check(self, run_id=None):
@@ -308,8 +320,7 @@ def test_only_a_run_that_goes_on_waits_for_a_server_and_for_nothing_else(config,
         run(config("trainer.epochs=3", f"resume={first.resume_id}"))
 
 
-def test_a_store_that_refuses_leaves_the_run_as_it_was(config, monkeypatch):
-    first = run(config("trainer.epochs=1"))
+def test_a_store_that_refuses_leaves_the_run_as_it_was(config, first, monkeypatch):
     prolonged = config("trainer.epochs=2", f"resume={first.resume_id}")
 
     def refuses(*args, **kwargs):
