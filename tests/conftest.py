@@ -96,6 +96,19 @@ def config(tmp_path):
     return composed
 
 
+@pytest.fixture(scope="session")
+def build_task():
+    """Builds the task of a configuration with its networks and optimizers, as an experiment does."""
+    from kerasdl.experiment import assembly
+    from kerasdl.training.runtime import Runtime
+
+    def build(config, examples, jit=False):
+        task, _ = assembly.build_task(config, examples, Runtime("CPU", "CPU", jit, deterministic=False))
+        return task
+
+    return build
+
+
 class TrainedRun(NamedTuple):
     """A finished run in a store of its own: MLflow's id, and `paths.output_dir`."""
 

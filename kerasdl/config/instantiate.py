@@ -26,7 +26,7 @@ _PARTS_OF_LAYERS = ("keras.initializers", "keras.regularizers", "keras.constrain
 _PLACES = {
     "model.layers.": ("keras.layers", *_PARTS_OF_LAYERS),
     "model._target_": ("kerasdl.models",),
-    "model.": _PARTS_OF_LAYERS,
+    "model.": ("kerasdl.models", *_PARTS_OF_LAYERS),  # a network by its role, or a part of the layers
     "data.": ("kerasdl.data",),
     "task.": ("kerasdl.tasks",),
     "optimizer.": ("keras.optimizers",),
@@ -80,7 +80,7 @@ def instantiate(node: Any, where: str, offered: Mapping[str, Any] = MappingProxy
         node: a mapping with `_target_`, from the configuration.
         where: its key, for errors and for what is allowed there, e.g. `optimizer`.
         offered: further keyword arguments, of which it gets those that it names as parameters.
-    **extra: further keyword arguments, which it must take.
+        **extra: further keyword arguments, which it must take.
 
     Raises:
         ConfigError: the target isn't allowed, doesn't exist, or doesn't take these arguments.

@@ -56,7 +56,8 @@ def fit(features: Features, train: "Split") -> Fitted:
         mean, std = float(values.mean()), float(values.std())
         if not (abs(mean) < float("inf") and std < float("inf")):  # NaN fails, too
             raise DataError(f"data: every value of {name!r} in the training split must be a finite number.")
-        fitted[name] = Standardization(mean, std or 1.0)
+        # Rounding gives equal values a deviation that is tiny, and not 0.
+        fitted[name] = Standardization(mean, std if values.min() < values.max() else 1.0)
     return fitted
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasdl.data.features import image
 from kerasdl.models.chain import chain
 from kerasdl.models.pixels import on_pixels
 from kerasdl.models.serving import serving_model
@@ -22,7 +23,8 @@ def handed_over():
 
     def make(layers, shape, style="sequential"):
         network = chain(layers, shape, style=style, name="tested")
-        return serving_model(network, plain_scale(), keras.layers.Softmax(name="probabilities"))
+        softmax = keras.layers.Softmax(name="probabilities")
+        return serving_model(network, {"image": image(*shape)}, {"image": plain_scale()}, softmax)
 
     return make
 

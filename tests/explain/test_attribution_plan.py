@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasdl.data.features import image
 from kerasdl.errors import ConfigError, UserError
 from kerasdl.explain.attribution import find_layers
 from kerasdl.explain.attribution.layers import kernels
@@ -15,7 +16,8 @@ L = keras.layers
 
 
 def serving(network):
-    return serving_model(network, L.Rescaling(1 / 255, name="normalization"), L.Softmax(name="probabilities"))
+    features, scale = {"image": image(*network.input_shape[1:])}, {"image": L.Rescaling(1 / 255, name="normalization")}
+    return serving_model(network, features, scale, L.Softmax(name="probabilities"))
 
 
 @pytest.fixture(scope="module")

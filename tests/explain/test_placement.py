@@ -25,10 +25,12 @@ def network(layers, side):
 
 
 def test_lenet(handed_over):
+    from kerasdl.data.features import image
     from kerasdl.models import cnn
     from kerasdl.models.serving import serving_model
 
-    serving = serving_model(cnn.build((28, 28, 1), 10), L.Rescaling(1.0), L.Softmax(name="probabilities"))
+    network, softmax = cnn.build((28, 28, 1), 10), L.Softmax(name="probabilities")
+    serving = serving_model(network, {"image": image(28, 28, 1)}, {"image": L.Rescaling(1.0)}, softmax)
     rows, columns = enlarging(on_pixels(serving, ["activation2"]))
     np.testing.assert_array_equal(rows, columns)
     assert rows.shape == (28, 4)

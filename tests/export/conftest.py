@@ -9,6 +9,7 @@ def model():
     """An untrained classifier of 8x8 grey images into 3 classes, as it is handed over."""
     import keras
 
+    from kerasdl.data.features import image
     from kerasdl.models import image_classifier
     from kerasdl.models.seeding import seeded
     from kerasdl.models.serving import serving_model
@@ -17,7 +18,8 @@ def model():
         network = image_classifier.build((8, 8, 1), 3)
     return serving_model(
         network,
-        keras.layers.Rescaling(1 / 255, name="normalization"),
+        {"image": image(8, 8, 1)},
+        {"image": keras.layers.Rescaling(1 / 255, name="normalization")},
         keras.layers.Softmax(name="probabilities", dtype="float32"),
     )
 

@@ -59,7 +59,7 @@ def read_table(directory):
 @pytest.mark.parametrize("format", FORMATS, ids=NAMES)
 @pytest.mark.parametrize("count", [1, 5])
 def test_every_file_takes_raw_images_and_gives_the_network_s_probabilities(exported, network, data, format, count):
-    images, _ = trained.examples(data.test, count)
+    images = trained.examples(data.test, count)["image"]
     found = format.load(exported / format.path)(images)
     assert found.dtype == np.float32
     assert found.shape == (count, 10)
@@ -122,7 +122,7 @@ def test_the_card_s_samples_run_and_say_what_keras_says(exported, network, data,
     reading, *samples = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert len(samples) == 4  # the three LiteRT files share one
     monkeypatch.chdir(exported)
-    expected = network(trained.examples(data.test, 1)[0])[0]
+    expected = network(trained.examples(data.test, 1)["image"])[0]
     assert f"with probability {expected.max():.4f}" in card
     for sample in samples:
         exec(reading + sample, {})

@@ -65,7 +65,7 @@ def evaluation(count):
 
 
 def between_epochs(count):
-    from kerasdl.console import Display
+    from kerasdl.experiment.terminal import Display
 
     killed_after(Display, "on_epoch", count)
 
