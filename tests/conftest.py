@@ -265,6 +265,10 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+def pytest_unconfigure():
+    gc.unfreeze()
+
+
 def pytest_terminal_summary(terminalreporter):
     """Shows what tests have to tell beyond passing: how many kills were survived."""
     for reports in terminalreporter.stats.values():
