@@ -80,8 +80,8 @@ def test_neither_edited_files_nor_a_second_sweeper_change_a_running_sweep(make_s
     second = sweep.type("data=digits")
     assert second.wait() == 1
     (line,) = second.output.splitlines()
-    assert line.startswith(f"Error: sweep edited is being run by process {typed.pid} on host ")
-    assert line.endswith("Wait for it or end it; give another sweep another sweep.name.")
+    assert line.startswith(f"Error: sweep edited is already being run by process {typed.pid} on host ")
+    assert line.endswith("Wait for it or end it, or give this sweep another sweep.name.")
     assert typed.wait() == 0, typed.output
     _, children = mlflow_runs(sweep.results)
     assert [run.data.params["data.batch_size"] for run in children] == ["32", "32"]
