@@ -92,7 +92,7 @@ class SweepRunner:
                 if self._prepare() and self._parent.is_complete:
                     return self._conclude(None)
                 self._parent.start(self._study, self._space)
-                imports = drawing.prepare()
+                imports = drawing.prepare() if self._config.tracking.backend != "none" else None
                 self._run_trials(interrupts)
                 self._finish_parent(interrupts)
                 return self._conclude(interrupts.requested)
