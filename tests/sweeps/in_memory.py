@@ -21,16 +21,16 @@ class InMemoryExecutor:
 
     Attributes:
         started: the jobs in the order in which they were started.
-        most: how many trials ran at once at most.
+        most: the largest number of trials that ran at once.
+        checkpoints: epochs that are done, by the name of the run; another executor can resume from them.
         closed: whether `close` was called.
 
     Args:
-        curve: gives a trial's `val_accuracy` at each epoch, by its configuration. An exception in the place of a value
-            is how the trial fails there.
+        curve: gives a trial's `val_accuracy` at each epoch, by its configuration; at an exception the trial fails.
         slots: trials at once.
         seconds: how long an epoch takes, by the clock.
         clock: moved with each call of `events`.
-        on_event: called with each event before it is yielded, to do what happens outside at that moment.
+        on_event: called with each event before it is yielded.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class InMemoryExecutor:
         self._clock = clock or Clock()
         self._on_event = on_event
         self._running: dict[int, _Trial] = {}
-        self._epochs: dict[str, int] = {}  # that stopped runs have behind them, by the run's name: their checkpoints
+        self.checkpoints: dict[str, int] = {}  # epochs that are done, by the name of the run
 
     def describe(self):
         return "nothing of the machine"
@@ -62,7 +62,7 @@ class InMemoryExecutor:
         assert len(self._running) < self.slots
         assert job.number not in self._running
         self.started.append(job)
-        self._running[job.number] = _Trial(job, [*self._curve(job.config)], self._epochs.get(job.name, 0))
+        self._running[job.number] = _Trial(job, [*self._curve(job.config)], self.checkpoints.get(job.name, 0))
         self.most = max(self.most, len(self._running))
 
     def events(self, timeout):
@@ -72,7 +72,7 @@ class InMemoryExecutor:
             event = trial.next_event()
             if isinstance(event, Ended):
                 del self._running[event.number]
-                self._epochs[trial.job.name] = trial.epoch
+                self.checkpoints[trial.job.name] = trial.epoch
             self._on_event(event)
             yield event
             assert isinstance(event, Ended) or trial.replies == 1, "an evaluation has exactly one reply"

@@ -1,4 +1,4 @@
-"""Several machines work on one study: processes of this host that go by different names stand in for them."""
+"""Several machines work on one study; here they are processes of this host with different names."""
 
 import signal
 import subprocess
@@ -60,7 +60,7 @@ def study(request, tmp_path):
 
 @pytest.fixture
 def on_machines(tmp_path, study):
-    """Types a sweep's command on machines of these names, which share a disk, at once."""
+    """Starts a sweep's command on machines of these names, which share a disk, at once."""
     machines = []
 
     def typed(*overrides, names):

@@ -1,4 +1,4 @@
-"""A sweep from its first trial to its last, on an executor without processes: who is next, what is kept, how it ends."""
+"""A sweep from its first trial to its last, on an executor without processes."""
 
 import os
 import signal
@@ -118,7 +118,7 @@ def test_a_signal_lets_trials_save_and_the_same_command_resumes_them(run, number
     assert "resume     run the same command again" in capsys.readouterr().out
 
     resumed = InMemoryExecutor(good)
-    resumed._epochs = executor._epochs  # the checkpoints of the runs
+    resumed.checkpoints = executor.checkpoints
     assert run(resumed, "seed=0,1,2") == 0
     assert seeds(resumed) == [0, 1, 2]
     assert [job.name for job in resumed.started[:2]] == [job.name for job in executor.started]
