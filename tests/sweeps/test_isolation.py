@@ -74,8 +74,10 @@ def test_neither_edited_files_nor_a_second_sweeper_change_a_running_sweep(make_s
     conf = tmp_path / "conf" / "data" / "own.yaml"
     conf.parent.mkdir(parents=True)
     conf.write_text("defaults: [digits, _self_]\nbatch_size: 32\n")
-    sweep = make_sweep("sweep", f"--config-dir={tmp_path / 'conf'}", *TRIAL[1:], "data=own", "tracking=none",
-                       "sweep=random", "sweep.trials=2", "model.dense_units=range(8,65)", "sweep.name=edited")  # fmt: skip
+    sweep = make_sweep(
+        "sweep", f"--config-dir={tmp_path / 'conf'}", *TRIAL[1:], "data=own", "tracking=none", "sweep=random",
+        "sweep.trials=2", "model.dense_units=range(8,65)", "sweep.name=edited",
+    )  # fmt: skip
     typed = sweep.type()
     assert typed.wait_until(lambda: typed.lines("trial 0 "), "the first trial"), typed.output
     conf.write_text("defaults: [digits, _self_]\nbatch_size: 0\n")
