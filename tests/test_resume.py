@@ -150,7 +150,7 @@ def test_a_second_process_is_refused_and_a_dead_ones_lock_is_not_in_the_way(
     first.kill()
     first.wait()
     monkeypatch.chdir(tmp_path)
-    kerasdl.run(compose(overrides), judge=lambda *_: True)
+    kerasdl.run(compose(overrides), should_prune=lambda *_: True)
     lines = capsys.readouterr().out.splitlines()
     assert next(line for line in lines if line.startswith(("resumes", "epoch"))).startswith("resumes")
 

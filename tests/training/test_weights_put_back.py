@@ -102,7 +102,7 @@ def test_a_signal_while_they_are_measured_stops_the_run_which_can_be_resumed(con
 
 
 def test_a_pruned_run_keeps_the_numbers_that_it_was_pruned_by(config):
-    result = run(config(*BEST_MODEL), judge=lambda epoch, step, metrics: epoch == 3)
+    result = run(config(*BEST_MODEL), should_prune=lambda epoch, step, metrics: epoch == 3)
     assert result.status == "PRUNED"
     assert without_test(result.metrics) == epoch_of(result.history, -1)
 
