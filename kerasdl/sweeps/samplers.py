@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from kerasdl.errors import ConfigError
 from kerasdl.seeds import derive
+from kerasdl.sweeps.space import Space, Value
 
 
 class ReseededSampler(BaseSampler):
@@ -50,6 +51,33 @@ class ReseededSampler(BaseSampler):
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: Any, values: Any) -> None:
         self._sampler.after_trial(study, trial, state, values)
+
+
+def draw(study: Study, trial_id: int, space: Space) -> dict[str, Value]:
+    """Lets a study's sampler choose the values of a running trial, and returns them by axis key.
+
+    Args:
+        study: Optuna's.
+        trial_id: Optuna's, in the storage.
+        space: what is searched.
+
+    Raises:
+        ConfigError: the space differs from that of the study's earlier trials.
+    """
+    # As `Study.ask` does: otherwise the sampler would see the trials as they were at its first draw.
+    study._thread_local.cached_all_trials = None
+    chosen: dict[str, Value] = {}
+    try:
+        trial = optuna.trial.Trial(study, trial_id)
+        for axis in space.axes:
+            if space.applies(axis, chosen):
+                chosen[axis.key] = axis.rounded(trial._suggest(axis.name, axis.distribution()))
+    except ValueError as error:
+        raise ConfigError(
+            f"sweep: a swept key has other values than in the study's earlier trials ({str(error).rstrip('.')}). "
+            "Give the changed sweep another sweep.name."
+        ) from error
+    return chosen
 
 
 def sampler(name: str, seed: int) -> ReseededSampler:

@@ -15,10 +15,9 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from kerasdl.errors import ConfigError
 from kerasdl.sweeps import liveness
 from kerasdl.sweeps.optuna_trials import STATES, Claim, as_trial, claim_of, first_attempt, next_attempt, waiting_trial
-from kerasdl.sweeps.samplers import ReseededSampler
+from kerasdl.sweeps.samplers import ReseededSampler, draw
 from kerasdl.sweeps.space import Space, Value
 from kerasdl.sweeps.trials import State, Trial
 
@@ -122,20 +121,7 @@ class Study:
         """
         frozen = self._storage.get_trial(claim.id)
         self._sampler.reseed(self._index(claim.number), frozen.user_attrs.get("attempt", 0))
-        # As `Study.ask` does: otherwise the sampler would see the trials as they were at its first draw.
-        self._study._thread_local.cached_all_trials = None
-        chosen: dict[str, Value] = {}
-        try:
-            trial = optuna.trial.Trial(self._study, claim.id)
-            for axis in space.axes:
-                if space.applies(axis, chosen):
-                    chosen[axis.key] = axis.rounded(trial._suggest(axis.name, axis.distribution()))
-        except ValueError as error:
-            raise ConfigError(
-                f"sweep: a swept key has other values than in the study's earlier trials ({str(error).rstrip('.')}). "
-                "Give the changed sweep another sweep.name."
-            ) from error
-        return chosen
+        return draw(self._study, claim.id, space)
 
     def identify(self, claim: Claim, space: Space, chosen: dict[str, Value], config_hash: str) -> Trial | None:
         """Keeps the configuration of a claimed trial; returns the trial that already has this configuration, if any."""
