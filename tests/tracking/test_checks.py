@@ -12,7 +12,7 @@ import pytest
 
 from kerasdl import tracking
 from kerasdl.errors import TrackingError
-from kerasdl.tracking import deleted
+from kerasdl.tracking import checks, deleted
 
 
 @pytest.fixture
@@ -185,7 +185,13 @@ def test_a_server_that_is_not_there(make_config, tmp_path, monkeypatch):
         assert refusal(make_config(tmp_path)).startswith("MLFLOW_TRACKING_URI must be")
 
 
-def test_a_server_that_says_nothing(make_config, tmp_path):
+@pytest.fixture
+def impatient(monkeypatch):
+    """Waits half a second for a server, instead of three."""
+    monkeypatch.setattr(checks, "SERVER_TIMEOUT_SECONDS", 0.5)
+
+
+def test_a_server_that_says_nothing(make_config, tmp_path, impatient):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -203,8 +209,8 @@ def test_a_store_without_runs_can_not_be_read(make_config, tmp_path):
     assert not (tmp_path / "empty").exists()
 
 
-def test_a_name_that_takes_long_to_look_up(make_config, tmp_path, monkeypatch):
+def test_a_name_that_takes_long_to_look_up(make_config, tmp_path, impatient, monkeypatch):
     given_up = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: given_up.wait(60) and [])
-    assert "no answer in 3 s" in refusal(make_config(tmp_path, uri="http://example.org"))
+    assert "no answer in 0.5 s" in refusal(make_config(tmp_path, uri="http://example.org"))
     given_up.set()
