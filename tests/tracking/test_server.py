@@ -87,7 +87,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
         tracker.metrics({"loss": step / 7}, step)
     wait_until(lambda: len(client.get_metric_history(tracker.run_id, "loss")) > 0)
     server.kill()
-    for step in range(3000, 6000):  # nothing of this waits for the server
+    for step in range(3000, 6000):  # none of these calls waits for the server
         tracker.metrics({"loss": step / 7}, step)
     tracker.text("said while it was away", "note.txt")
     wait_until(lambda: tracker._recorder.worker._outage_reported)
@@ -164,7 +164,7 @@ def test_a_server_that_takes_calls_and_never_answers_does_not_hold_up_the_end(
     make_config, tmp_path, new_folder, monkeypatch
 ):
     monkeypatch.setattr(worker_module, "MIN_HANGING_SECONDS", 1.0)
-    import_mlflow()  # takes its own time
+    import_mlflow()  # takes seconds
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -206,7 +206,7 @@ def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path, new_fo
         mlflow.set_tracking_uri(None)
 
 
-def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config, new_folder):
+def test_what_could_not_be_stored_is_reported_once_and_costs_nothing_else(config, new_folder):
     tracker = tracking.create(config)
     tracker.start(new_folder(config), config_yaml="", params={"seed": 0}, tags={})
     tracker.params({"seed": 1})
@@ -215,7 +215,7 @@ def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config, ne
     with pytest.raises(TrackingError, match=r"params seed .*/nowhere/weights.bin") as caught:
         tracker.finish("FINISHED")
     assert "\n" not in str(caught.value)
-    tracker.finish("FINISHED")  # not said again
+    tracker.finish("FINISHED")  # not raised again
     run = tracking.open_store(config).get_run(tracker.run_id)
     assert run.data.metrics == {"loss": 1.0}
     assert run.info.status == "FINISHED"
@@ -229,10 +229,10 @@ def test_a_deleted_experiment_is_refused_by_name(config, new_folder):
     tracker.metrics({"loss": 1.0}, 0)
     with pytest.raises(TrackingError, match=r"tracking\.experiment .* deleted"):
         tracker.run_id  # noqa: B018
-    tracker.finish("FAILED")  # said already
+    tracker.finish("FAILED")  # raised before
 
 
-def test_a_store_that_does_not_open_is_told_at_the_end(make_config, tmp_path, new_folder):
+def test_a_store_that_does_not_open_is_reported_at_the_end(make_config, tmp_path, new_folder):
     (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\0" + b"nonsense" * 500)
     config = make_config(tmp_path)
     tracker = tracking.create(config)
