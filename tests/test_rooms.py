@@ -34,6 +34,7 @@ FLOORS = (
     "images figures attacks",
     "tracking",
     "commands",  # KEY=VALUE arguments
+    "catalog",  # the list of commands
     "config",
     "console quiet streams files errors seeds channels measures",
 )
