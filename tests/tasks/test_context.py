@@ -44,7 +44,7 @@ def weights(network):
 
 def test_a_role_takes_its_own_network_of_the_configuration(context):
     found = context(model={"encoder": SMALL, "decoder": WIDE})
-    assert [found.network(role, classes=3).layers[-2].units for role in ("encoder", "decoder")] == [4, 6]
+    assert [found.network(role, classes=3).get_layer("dense").units for role in ("encoder", "decoder")] == [4, 6]
 
 
 def test_a_configuration_of_one_network_is_every_roles(context):
