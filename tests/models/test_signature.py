@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kerasdl.data.features import image, label, number
+from kerasdl.data.features import Feature, image, label, number
 from kerasdl.errors import UserError
 from kerasdl.models.signature import Signature
 
@@ -23,6 +23,12 @@ AUTOENCODER = Signature("autoencoder", {"image": image(8, 8, 1)}, {"image": imag
 def test_a_signature_comes_back_from_metadata_as_it_was(signature):
     metadata = json.loads(json.dumps(signature.to_metadata()))
     assert Signature.from_metadata(metadata, image_shape=()) == signature
+
+
+def test_features_keep_their_order_though_mlflow_sorts_keys():
+    ordered = Signature("regression", {name: number() for name in "zay"}, {"y": number()})
+    metadata = json.loads(json.dumps(ordered.to_metadata(), sort_keys=True))
+    assert list(Signature.from_metadata(metadata, image_shape=()).inputs) == ["z", "a", "y"]
 
 
 def test_earlier_versions_find_the_names_of_the_classes_where_they_look_for_them():
@@ -47,6 +53,10 @@ def test_metadata_without_class_names_says_nothing(metadata):
         (REGRESSION, "2 numbers -> number"),
         (TWINS, "2 images -> label"),
         (AUTOENCODER, "image -> image"),
+        (
+            Signature("encoder", {"image": image(8, 8, 1)}, {"code": Feature("number", (32,), "float32")}),
+            "image -> 32 numbers",
+        ),
     ],
     ids=lambda each: getattr(each, "task", None),
 )

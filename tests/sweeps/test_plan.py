@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from kerasdl import record
 from kerasdl.errors import ConfigError
+from kerasdl.experiment import record
 from kerasdl.sweeps import dry_run
 from kerasdl.sweeps.composer import Composer
 from kerasdl.sweeps.grammar import read_space
