@@ -54,7 +54,8 @@ def test_without_input_the_first_test_image_of_each_class_is_explained_and_kept(
     assert explain("method=integrated_gradients,filters", "steps=16") == 0
     out = capsys.readouterr().out
     data = network.data()
-    images, labels = trained.examples(data.test)
+    batch = trained.examples(data.test)
+    images, labels = batch["image"], batch["label"]
     first = [int(np.flatnonzero(labels == number)[0]) for number in range(10)]
     predicted = network(images[first]).argmax(axis=1)
     for number, index in enumerate(first):
