@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -95,7 +95,8 @@ def write_example(inputs: Mapping[str, np.ndarray], features: "Mapping[str, Feat
     if all(feature.kind == "number" and feature.is_scalar for feature in features.values()):
         return ""
     if [feature.kind for feature in features.values()] != ["image"]:
-        np.savez(folder / _NPZ, **{name: value[None] for name, value in inputs.items()})
+        arrays: dict[str, Any] = {name: value[None] for name, value in inputs.items()}
+        np.savez(folder / _NPZ, **arrays)
         return _NPZ
     (image,) = inputs.values()
     channels = image.shape[-1]

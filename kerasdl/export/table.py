@@ -71,8 +71,8 @@ def tolerances(outcomes: Sequence[Outcome]) -> str:
     """Returns what was tolerated, and why, as a table in Markdown."""
     limits = [(outcome.format.name, outcome.tolerance) for outcome in outcomes if not outcome.skipped]
     if not _has_labels(outcomes):
-        rows = [(name, f"{of.value_difference:g}", of.reason) for name, of in limits]
-        return _markdown(("format", "difference", "because of"), rows)
+        values = [(name, f"{of.value_difference:g}", of.reason) for name, of in limits]
+        return _markdown(("format", "difference", "because of"), values)
     rows = [
         (name, f"{of.difference:g}", f"{100 * of.disagreement:g} %", f"{100 * of.accuracy_loss:g} points", of.reason)
         for name, of in limits
@@ -95,9 +95,9 @@ def csv_text(outcomes: Sequence[Outcome], check: Check) -> str:
         quality = (of.size, of.max_difference, of.agreement, of.accuracy) if of else ("",) * 4
         times = (of.seconds_1, of.seconds_64) if of else ("",) * 2
         kept = str(outcome.is_kept).lower()
-        tolerated = (limits.difference, limits.disagreement, limits.accuracy_loss)
+        tolerated: tuple[float | str, ...] = (limits.difference, limits.disagreement, limits.accuracy_loss)
         if check.labels is None:
-            tolerated = (limits.value_difference, None, None)
+            tolerated = (limits.value_difference, "", "")
         writer.writerow(
             (outcome.format.name, outcome.format.path, kept, *quality, check.accuracy, check.split, check.size,
              *times, *tolerated, outcome.problem or outcome.skipped)

@@ -84,7 +84,7 @@ def test_the_card_s_samples_run_and_give_what_keras_gives(exported, task, monkey
     for sample in samples:
         variables: dict = {}
         exec(reading + sample, variables)
-        found = variables["outputs"] if "outputs" in variables else variables
+        found = variables.get("outputs", variables)
         for name, values in expected.items():
             np.testing.assert_allclose(found[name], values, rtol=1e-3, atol=1e-3)
 
