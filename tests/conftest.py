@@ -126,6 +126,27 @@ def trained_run(folders):
     return TrainedRun(result.run_id, output_dir)
 
 
+@pytest.fixture(scope="session")
+def regression_run(folders):
+    """A small network from ten numbers to a number, on the diabetes table; not to be changed by a test."""
+    return _trained(folders, "regression", "model=mlp", "data=diabetes", "task=regression", "trainer.epochs=3")
+
+
+@pytest.fixture(scope="session")
+def autoencoder_run(folders):
+    """A small autoencoder of digits; not to be changed by a test."""
+    overrides = ("data=digits", "task=autoencoder", "task.pictures_every=1", "trainer.epochs=2", "optimizer=adam")
+    return _trained(folders, "autoencoder", "model=autoencoder", *overrides)
+
+
+def _trained(folders, name, *overrides):
+    from kerasdl import compose, run
+
+    output_dir = folders / name / "mlruns"
+    result = run(compose([*overrides, f"paths.output_dir={output_dir}", "tracking.system_metrics=false"]))
+    return TrainedRun(result.run_id, output_dir)
+
+
 @pytest.fixture
 def browser(tmp_path, monkeypatch):
     """A real browser without windows, where there is one; `resize` sets the width of its pages."""

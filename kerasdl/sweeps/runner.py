@@ -42,7 +42,7 @@ class SweepRunner:
         objectives: what it optimises.
         space: what it searches.
         composer: composes configurations of trials.
-        executor: where trials run; closed at the end.
+        executor: where trials run; closed when they are over, however that happens.
         now: a clock in seconds that never goes back.
     """
 

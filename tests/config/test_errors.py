@@ -14,8 +14,7 @@ from kerasdl.errors import ConfigError
 
 MISTAKES = {
     "modle=cnn": "modle: there is no such key. Did you mean 'model'?",
-    "model=cn": "model=cn: there is no such option. Did you mean 'cnn'? Known: autoencoder, cnn, image_classifier, "
-    "layers, mlp.",
+    "model=cn": "there is no such option. Did you mean 'cnn'? Known: autoencoder, cnn, image_classifier, layers, mlp.",
     "optimizer=adm": "Did you mean 'adam'?",
     "trainer.epoch=3": "trainer.epoch: there is no such key. Did you mean 'epochs'?",
     "optimizer.momentun=0.9": "optimizer.momentun: there is no such key. Did you mean 'momentum'?",

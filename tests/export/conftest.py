@@ -28,3 +28,19 @@ def model():
 def images():
     """uint8 (70, 8, 8, 1) between 40 and 200: neither black nor white occurs."""
     return np.random.default_rng(0).integers(40, 200, (70, 8, 8, 1), endpoint=True).astype(np.uint8)
+
+
+@pytest.fixture(scope="package")
+def signature():
+    """Of `model`."""
+    from kerasdl.models.signature import Signature
+
+    return Signature.of_classifier((8, 8, 1), ("a", "b", "c"))
+
+
+@pytest.fixture(scope="package")
+def source(model, signature, images):
+    """What formats are made from."""
+    from kerasdl.export.source import Source
+
+    return Source(model, signature, {"image": images})

@@ -1,39 +1,82 @@
 """A sweep from its first trial to its last, on an executor without processes."""
 
+import copy
 import os
 import signal
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from in_memory import Clock, InMemoryExecutor
+from omegaconf import OmegaConf, open_dict
 from optuna.exceptions import StorageInternalError
 
+from kerasdl.config.checks import check
 from kerasdl.errors import UserError
-from kerasdl.sweeps.composer import Composer
 from kerasdl.sweeps.executors.executor import Ended, Evaluation
 from kerasdl.sweeps.grammar import read_space
 from kerasdl.sweeps.liveness import this_process
 from kerasdl.sweeps.open_study import open_study
 from kerasdl.sweeps.runner import SweepRunner
-from kerasdl.sweeps.settings import check_sweep, objectives, sweep_name
+from kerasdl.sweeps.settings import check_sweep, objectives
 from kerasdl.sweeps.study import Study
 
 BASE = ("data=digits", "model=image_classifier", "tracking=none", "trainer.epochs=3", "sweep.name=mine")
 
 
+class PlainComposer:
+    """Composes trials from one configuration by values alone, without reading files again: in milliseconds.
+
+    Args:
+        parse: reads overrides as Hydra does.
+        base: the sweep's configuration.
+    """
+
+    def __init__(self, parse, base):
+        self._parse = parse
+        self._base = base
+
+    def freeze(self, folder):
+        """Nothing is read again."""
+
+    def compose(self, overrides):
+        config = changed(self._base, self._parse(overrides))
+        with open_dict(config):
+            config.pop("hydra", None)
+        config.sweep = None
+        check(config)
+        return config
+
+
+def changed(config, overrides):
+    """Returns a copy of a configuration with the values of those overrides that sweep nothing."""
+    config = copy.deepcopy(config)
+    for override in overrides:
+        if not override.is_sweep_override():
+            OmegaConf.update(config, override.get_key_element().lstrip("+"), override.value(), force_add=True)
+    return config
+
+
+@pytest.fixture(scope="module")
+def base(composed):
+    """Hydra's loader and the configuration of a sweep that is changed by values only."""
+    return composed(*BASE)
+
+
 @pytest.fixture
-def run(composed, tmp_path, database):
+def run(base, tmp_path, database):
     """Runs a sweep of a command on an executor; returns the exit code."""
+    loader, master = base
+    parse = OverridesParser.create(config_loader=loader).parse_overrides
 
     def run_sweep(executor, *overrides, clock=None):
-        typed = [*BASE, f"paths.output_dir={tmp_path}", *overrides]
-        loader, config = composed(*typed)
+        typed = [f"paths.output_dir='{tmp_path}'", *overrides]
+        config = changed(master, parse(typed))
         check_sweep(config)
-        space = read_space(typed, config.sweep.space, config.sweep.when, loader, config.sweep.seed)
+        space = read_space(typed, {}, {}, loader, config.sweep.seed)
         goals = objectives(config)
         run_sweep.study = lambda: open_study(config, "mine", goals)
-        name = sweep_name(config, space, goals)
-        composer = Composer(loader, config)
-        runner = SweepRunner(config, name, goals, space, composer, executor, clock or Clock())
+        composer = PlainComposer(parse, config)
+        runner = SweepRunner(config, "mine", goals, space, composer, executor, clock or Clock())
         try:
             return runner.run()
         finally:
@@ -179,18 +222,21 @@ def test_a_trial_that_takes_too_long_is_stopped_and_has_failed(run):
     assert (late.error, len(late.reports)) == ("it took longer than sweep.trial_timeout=35 s", 4)
 
 
-def test_a_metric_that_a_trial_lacks_or_that_is_not_a_number_is_a_failure(run):
+def test_a_metric_that_a_trial_lacks_or_that_is_not_a_number_is_a_failure(run, tmp_path):
     curves = {0: [float("nan")], 1: [0.5]}
     assert run(InMemoryExecutor(lambda config: curves[config.seed]), "seed=0,1") == 1
     assert run.trials()[0].error == "its val_accuracy is not a number"
-    assert run(InMemoryExecutor(good), "seed=0", "sweep.metric=val_loss", "sweep.storage=other.journal") == 1
+    assert (
+        run(InMemoryExecutor(good), "seed=0", "sweep.metric=val_loss", f"sweep.storage='{tmp_path / 'other.journal'}'")
+        == 1
+    )
     assert run.trials()[0].error == "its run has no val_loss, only seconds, val_accuracy"
 
 
 def test_values_that_a_sampler_draws_twice_are_trained_once(run):
     """While they are trained another value is drawn; later their result is taken. At last there is nothing new."""
     executor = InMemoryExecutor(good, slots=2)
-    search = ("sweep=random", "model.dense_units=choice(8,16)", "sweep.trials=6")
+    search = ("sweep.sampler=random", "model.dense_units=choice(8,16)", "sweep.trials=6")
     assert run(executor, *search) == 0
     assert {job.config.model.dense_units for job in executor.started} == {8, 16}
     assert len(executor.started) == 2
@@ -201,10 +247,10 @@ def test_values_that_a_sampler_draws_twice_are_trained_once(run):
     assert (run(again, *search), again.started) == (0, [])
 
 
-def test_a_search_draws_the_same_values_whether_or_not_it_is_interrupted(run, composed, tmp_path):
-    search = ("sweep=random", "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))", "sweep.trials=4")
+def test_a_search_draws_the_same_values_whether_or_not_it_is_interrupted(run, tmp_path):
+    search = ("sweep.sampler=random", "optimizer.learning_rate=tag(log,interval(1e-4,1e-1))", "sweep.trials=4")
     whole = InMemoryExecutor(good, slots=1)
-    run(whole, *search, f"sweep.storage={tmp_path / 'whole.journal'}")
+    run(whole, *search, f"sweep.storage='{tmp_path / 'whole.journal'}'")
     cut = InMemoryExecutor(good, slots=1, on_event=at_event(6, lambda: os.kill(os.getpid(), signal.SIGINT)))
     assert run(cut, *search) == 128 + signal.SIGINT
     rest = InMemoryExecutor(good, slots=1)
