@@ -37,7 +37,7 @@ def test_every_name_of_the_files_is_public():
     for file in conf_dir().glob("*/*.yaml"):
         for line in file.read_text().splitlines():
             if "_target_: kerasdl." in line:
-                name = line.partition("_target_: ")[2]
+                name = line.partition("_target_: ")[2].partition("#")[0].strip()
                 assert name not in RENAMES, file
                 assert name in known, file
                 module, attribute = location(name)
