@@ -4,7 +4,6 @@ import copy
 import importlib
 
 import pytest
-from kerasdl.analysis.seeds import _configuration
 from omegaconf import OmegaConf
 
 from kerasdl import compose
@@ -15,6 +14,7 @@ from kerasdl.config.instantiate import instantiate
 from kerasdl.config.renames import RENAMES, location, rename_targets, with_former_names, with_public_names
 from kerasdl.config.schema import CHOICES
 from kerasdl.errors import ConfigError
+from kerasdl.report.seeds import _configuration
 from kerasdl.tracking.limits import flatten
 
 OPTIONS = {

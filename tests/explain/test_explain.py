@@ -105,7 +105,7 @@ def test_pictures_of_any_kind_are_explained_broken_ones_reported_and_nothing_is_
 def test_an_empty_gradcam_map_says_where_to_look_instead(explain, network, tmp_path, capsys):
     from kerasdl.explain.attribution import find_layers, gradcam
 
-    pixels, _ = trained.examples(network.data().test, 20)
+    pixels = trained.examples(network.data().test, 20)["image"]
     attribute = gradcam(network.on_pixels([find_layers(network.model).gradcam]))
     maps = [attribute(pixels, np.full(len(pixels), number)) for number in range(10)]
     target, index = next((t, i) for t, of_class in enumerate(maps) for i, map_ in enumerate(of_class) if not map_.any())

@@ -7,20 +7,26 @@ import pytest
 
 from kerasdl.config import compose
 from kerasdl.config.composition import conf_dir
-from kerasdl.data import catalog
+from kerasdl.data import preparation
+from kerasdl.data.tfds import Tfds
 from kerasdl.errors import DataError
 
-CHOICES = sorted(path.stem for path in Path(conf_dir(), "data").glob("*.yaml") if path.stem not in ("base", "tfds"))
+CHOICES = sorted(
+    path.stem
+    for path in Path(conf_dir(), "data").glob("*.yaml")
+    if path.stem != "tfds" and "_target_" not in path.read_text()  # which names another kind of data
+)
 SHAPES = {"digits": (8, 8, 1), "cifar10": (32, 32, 3), "cifar100": (32, 32, 3), "svhn": (32, 32, 3)}
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_is_a_data_set_with_statistics_for_its_channels(choice, tmp_path):
     config = compose([f"data={choice}", f"data.data_dir={tmp_path}"])
-    info = catalog.find(config.data).info
-    assert info.image_shape == SHAPES.get(choice, (28, 28, 1))
-    assert info.classes == (100 if choice == "cifar100" else 10)
-    assert len(config.data.normalization.mean) == len(config.data.normalization.std) == info.image_shape[-1]
+    info = Tfds(config.data).info
+    shape = info.features.inputs["image"].shape
+    assert shape == SHAPES.get(choice, (28, 28, 1))
+    assert len(info.features.targets["label"].names) == (100 if choice == "cifar100" else 10)
+    assert len(config.data.normalization.mean) == len(config.data.normalization.std) == shape[-1]
     assert Path(conf_dir(), "data", f"{choice}.yaml").read_text().startswith("# ")
 
 
@@ -30,13 +36,16 @@ def test_every_choice_is_a_data_set_with_statistics_for_its_channels(choice, tmp
         ({"name": "mnst"}, r"'mnst'\. Did you mean mnist"),
         ({"name": "emnist/digitz"}, r"The configs of emnist are .*digits"),
         ({"name": "mnist:9.9.9"}, r"mnist cannot be loaded at version 9\.9\.9, only: 3\.0\.1"),
-        ({"name": "imdb_reviews"}, r"must be an image classification set.*text \(Text\)"),
+        (
+            {"name": "imdb_reviews"},
+            r"one image and at most one class label an example.*text \(Text\)",
+        ),
         ({"name": "cats_vs_dogs"}, r"vary in size: set data\.image_size=\[height,width\]"),
     ],
 )
-def test_what_is_no_image_classification_set_is_refused(configure, tmp_path, keys, words):
+def test_what_is_no_set_of_images_is_refused(configure, tmp_path, keys, words):
     with pytest.raises(DataError, match=words):
-        catalog.find(configure(data_dir=str(tmp_path), **keys))
+        Tfds(configure(data_dir=str(tmp_path), **keys))
 
 
 def test_an_unknown_name_is_refused_quickly_and_without_tensorflow(tmp_path):
@@ -58,13 +67,13 @@ except DataError:
 
 
 def test_a_config_and_a_version_may_be_part_of_the_name(configure, tmp_path):
-    info = catalog.find(configure(name="emnist/letters:3.1.0", data_dir=str(tmp_path))).info
-    assert (info.name, info.version, info.classes) == ("emnist/letters", "3.1.0", 37)
+    info = Tfds(configure(name="emnist/letters:3.1.0", data_dir=str(tmp_path))).info
+    assert (info.name, info.version, len(info.features.targets["label"].names)) == ("emnist/letters", "3.1.0", 37)
 
 
 def test_the_data_dir_follows_key_environment_and_home(configure, monkeypatch, tmp_path):
-    assert catalog.data_dir(configure(data_dir="~/sets")) == Path.home() / "sets"
+    assert preparation.data_dir(configure(data_dir="~/sets")) == Path.home() / "sets"
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    assert catalog.data_dir(configure(data_dir=None)) == tmp_path
+    assert preparation.data_dir(configure(data_dir=None)) == tmp_path
     monkeypatch.delenv("TFDS_DATA_DIR")
-    assert catalog.data_dir(configure(data_dir=None)) == Path.home() / "tensorflow_datasets"
+    assert preparation.data_dir(configure(data_dir=None)) == Path.home() / "tensorflow_datasets"

@@ -1,7 +1,7 @@
-"""Configurations of trials, composed from the files as they were when the sweep began.
+"""Composes configurations of trials from the files as they were when the sweep began.
 
-Editing conf/ while a sweep runs must change nothing in it, also where a sampler chooses a configuration hours later:
-the files are copied first, and Hydra composes from the copy.
+Editing conf/ must not change a sweep that runs, even if a sampler chooses a configuration hours later: the files are
+copied first, and Hydra composes from the copy.
 """
 
 import copy
@@ -20,17 +20,17 @@ from kerasdl.config.overrides import for_hydra
 
 
 class Composer:
-    """Composes the configuration of a trial.
+    """Composes configurations of trials.
 
     Args:
-        loader: Hydra's configuration loader of the command.
+        loader: the command's configuration loader, Hydra's.
         master: the configuration that Hydra composed for the sweep as a whole, with its `hydra` node.
     """
 
     def __init__(self, loader: Any, master: DictConfig):
         self._loader = loader
         self._master = master
-        # Keys that stand outside groups: a group's name has no dot either, and what it chooses is a node.
+        # Keys outside groups: a group has no dot in its name either, and its choice is a node.
         self._plain_keys = frozenset(
             key
             for key in master
@@ -50,7 +50,7 @@ class Composer:
         self._freeze_added(folder / "added")
 
     def _freeze_added(self, folder: Path) -> None:
-        """Copies the folders of `hydra.searchpath`, which Hydra looks up anew whenever it composes."""
+        """Copies the folders of `hydra.searchpath`, which Hydra looks up whenever it composes."""
         added = OmegaConf.select(self._master, "hydra.searchpath")
         if not added:
             return
@@ -59,7 +59,7 @@ class Composer:
         overrides = self._master.hydra.overrides
         every: Any = OmegaConf.to_container(overrides.hydra, resolve=False)  # they may have interpolations
         typed = [override for override in every if not override.startswith("hydra.searchpath=")]
-        # Behind what train.yaml says, and instead of what was typed.
+        # After what train.yaml has, and instead of what was typed.
         overrides.hydra = [*typed, f"hydra.searchpath={json.dumps(paths, ensure_ascii=False)}"]
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -83,7 +83,7 @@ class Composer:
         return config
 
     def _composed(self, overrides: Sequence[str]) -> DictConfig:
-        """Returns what Hydra composes; a choice of files is composed once, since trials mostly differ in values."""
+        """Returns what Hydra composes; each choice of files is composed once, since trials mostly differ in values."""
         from hydra._internal.config_loader_impl import ConfigLoaderImpl
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -112,7 +112,7 @@ class Composer:
 
 
 def _reads_hydra(config: DictConfig) -> bool:
-    """Returns whether the configuration refers to Hydra's own, which knows all overrides."""
+    """Returns whether the configuration refers to Hydra's own, which depends on all overrides."""
     return any(
         "${hydra:" in str(OmegaConf.to_yaml(config[key]))
         for key in config
@@ -121,7 +121,7 @@ def _reads_hydra(config: DictConfig) -> bool:
 
 
 def _copied(path: str, target: Path) -> str:
-    """Returns the path of a copy in `target`; what isn't a folder of files (a package, a schema) stays as it is."""
+    """Copies a folder and returns the copy's path; what isn't a folder (a package, a schema) keeps its own."""
     folder = Path(path.removeprefix("file://"))
     if "://" in path.removeprefix("file://") or not folder.is_dir():
         return path

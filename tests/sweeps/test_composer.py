@@ -1,4 +1,4 @@
-"""Trials are composed from the files as they were when the sweep began, whatever happens to the files."""
+"""Trials are composed from the files as they were when the sweep began, whatever happens to the files later."""
 
 import copy
 import shutil
@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from kerasdl.config.composition import conf_dir
 from kerasdl.config.identity import config_hash
 from kerasdl.errors import ConfigError
-from kerasdl.sweeps.frozen import Composer
+from kerasdl.sweeps.composer import Composer
 
 FAST = ("data=digits", "model=image_classifier", "tracking=none")
 
@@ -47,14 +47,14 @@ def test_what_is_edited_after_the_beginning_changes_nothing(composer, conf, tmp_
     assert (before.seed, before.optimizer._target_, before.data.batch_size) == (3, "keras.optimizers.Adam", 64)
 
 
-def test_what_is_edited_before_counts(composer, conf, tmp_path):
+def test_what_is_edited_before_the_beginning_counts(composer, conf, tmp_path):
     composer = composer(conf=conf)
     edit(conf / "optimizer" / "adam.yaml", learning_rate=7.0)
     composer.freeze(tmp_path / "frozen")
     assert composer.compose([*FAST, "optimizer=adam"]).optimizer.learning_rate == 7.0
 
 
-def test_a_sweep_that_goes_on_begins_with_the_files_of_today(composer, conf, tmp_path):
+def test_a_sweep_that_is_resumed_uses_the_files_as_they_are_now(composer, conf, tmp_path):
     composer(conf=conf).freeze(tmp_path / "frozen")
     edit(conf / "optimizer" / "adam.yaml", learning_rate=7.0)
     (tmp_path / "frozen" / "left").mkdir()

@@ -1,21 +1,50 @@
-"""Where a sweep stands, for whoever shows it: counts, the best, what runs, and what has changed since last time."""
+"""The progress of a sweep, for whoever shows it: counts, the best, what runs, and what has changed since last time."""
 
 import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from kerasdl.sweeps.trials import Objective, State, Trial, best
+from kerasdl.sweeps.results import best
+from kerasdl.sweeps.trials import ENDED, Objective, State, Trial
 
-ENDED = (State.FINISHED, State.PRUNED, State.FAILED)
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """The progress of a trial that runs on this machine.
+
+    Attributes:
+        epoch: epochs that are done.
+        epochs: epochs in all.
+        metric: the first objective's latest value; None before the first evaluation.
+        seconds: how long it has run, over all its attempts.
+    """
+
+    epoch: int
+    epochs: int
+    metric: float | None
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        """How much of the trial is done, in [0, 1]."""
+        return min(1.0, self.epoch / self.epochs) if self.epochs else 0.0
 
 
-class Standing:
-    """What the trials seen so far add up to, kept up to date by what changes and not counted anew each time."""
+class SweepProgress:
+    """Counts, order and the best of the trials so far, updated by what changes instead of counted anew each time.
+
+    Attributes:
+        counts: trials by state.
+        running: numbers of the running trials, in the order in which they began.
+        best: the best trials so far (`results.best`).
+        best_numbers: their numbers.
+    """
 
     def __init__(self, objectives: Sequence[Objective]):
         self.counts: Counter[State] = Counter()
-        self.running: dict[int, None] = {}  # in the order in which they began
+        self.running: dict[int, None] = {}
         self.best: list[Trial] = []
         self.best_numbers: set[int] = set()
         self._objectives = objectives
@@ -25,19 +54,20 @@ class Standing:
         self._timed = 0
 
     @property
-    def done(self) -> int:
+    def ended(self) -> int:
+        """How many trials are over."""
         return sum(self.counts[state] for state in ENDED)
 
     @property
     def mean_seconds(self) -> float:
-        """How long a trial takes that finishes or is pruned; 0.0 while none did before our eyes."""
+        """Mean duration of the trials that finished or were pruned since the first update; 0.0 if none did."""
         return self._seconds / self._timed if self._timed else 0.0
 
     def trial(self, number: int) -> Trial:
         assert self._trials is not None
         return self._trials[number]
 
-    def changes(self, trials: Sequence[Trial]) -> Iterator[Trial]:
+    def update(self, trials: Sequence[Trial]) -> Iterator[Trial]:
         """Yields each trial that began, ended or stopped since the last call, ended ones first, once it is counted."""
         first, before = self._trials is None, self._trials or {}
         self._trials = {trial.number: trial for trial in trials}
@@ -52,10 +82,10 @@ class Standing:
             if not (ended_earlier or never_begun):
                 yield trial
 
-    def shown(self, rows: int) -> list[int]:
-        """Returns the numbers of at most `rows` trials, ascending: running ones, the best, those that ended last."""
+    def most_interesting(self, limit: int) -> list[int]:
+        """Returns the numbers of at most `limit` trials, ascending: running ones, the best, those that ended last."""
         first = itertools.chain(self.running, (trial.number for trial in self.best[:1]), reversed(self._ended))
-        return sorted(itertools.islice(dict.fromkeys(first), rows))
+        return sorted(itertools.islice(dict.fromkeys(first), limit))
 
     def _count(self, trial: Trial, known: Trial | None, timed: bool) -> None:
         if known is not None:
@@ -67,12 +97,12 @@ class Standing:
             self.running[trial.number] = None
         elif trial.state in ENDED:
             self._ended[trial.number] = None
-            if timed and trial.state is not State.FAILED:  # a failure says nothing about how long others take
+            if timed and trial.state is not State.FAILED:  # a failure says nothing about how long the others take
                 self._seconds += trial.seconds
                 self._timed += 1
 
     def _rank(self, finished: Sequence[Trial]) -> None:
-        """Lets newly finished trials compete with the best so far, which all others have lost against."""
+        """Compares newly finished trials with the best so far, which have beaten all others already."""
         rivals = sorted([*self.best, *(trial for trial in finished if trial.values)], key=self._rank_of)
         # In this order `best` finds at once that a trial is beaten: 2000 aren't compared each with each.
         self.best = best(rivals[:1] if len(self._objectives) == 1 else rivals, self._objectives)

@@ -1,7 +1,7 @@
-"""Imported once by the process that trials are forked from: what every trial would import and look up for itself.
+"""Imported once, by the process that trials are forked from: what each trial would otherwise import and look up.
 
-Nothing here may start a thread that a fork would lose, nor touch a device; TensorFlow does both with its first
-operation and not with its import.
+Nothing here may start a thread, which a fork would lose, or touch a device. TensorFlow does both at its first
+operation, not when it is imported.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import io
 import os
 import signal
 
-from kerasdl.sweeps.processes import SWEEP_PROCESS
+from kerasdl.sweeps.executors.local import SWEEP_PROCESS
 from kerasdl.tracking.store import import_mlflow
 from kerasdl.training.runtime import import_tensorflow
 
@@ -21,9 +21,10 @@ _MODULES = (
     "mlflow.store.tracking.sqlalchemy_store",
     "sklearn.datasets",
     "tensorflow_datasets",
-    "kerasdl.assembly",
     "kerasdl.data.loading",
-    "kerasdl.experiment",
+    "kerasdl.data.resident",
+    "kerasdl.experiment.running",
+    "kerasdl.tasks.classification",
     "kerasdl.tracking.recorder",
     "kerasdl.training.loop",
     "kerasdl.training.trainer",
@@ -31,18 +32,18 @@ _MODULES = (
 
 
 def _end_with_sweep() -> None:
-    """Lets the system end this process at once when the sweep's dies, which it would notice only behind its imports.
+    """Lets the system end this process as soon as the sweep's dies; it would notice only after its imports.
 
     Forks don't inherit this: trials save their state first (`worker`).
     """
     set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
     if os.getppid() != int(os.environ.get(SWEEP_PROCESS, os.getppid())):
-        os._exit(1)  # it has died already
+        os._exit(1)  # the sweep has died already
 
 
 def _look_up() -> None:
-    """Fills caches that a fork hands on: fonts, installed packages. Almost a second of a trial's time."""
+    """Fills caches that forks inherit: fonts, installed packages. They are almost a second of a trial's time."""
     import numpy as np
 
     from kerasdl.figures.confusion import confusion_matrix
@@ -61,6 +62,6 @@ import_mlflow()
 for name in _MODULES:
     importlib.import_module(name)
 _look_up()
-# A trial's garbage collector needn't search, and so copy, what the trial has inherited: a fifth of its time if short.
+# Keeps a trial's garbage collector from searching, and so copying, what it inherits: a fifth of a short trial's time.
 gc.collect()
 gc.freeze()

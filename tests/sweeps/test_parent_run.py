@@ -1,4 +1,4 @@
-"""What a sweep leaves in MLflow, and what becomes of it when the same command is typed again."""
+"""What a sweep keeps in MLflow, and that running the same command again changes none of it."""
 
 import re
 import time
@@ -8,7 +8,7 @@ import pytest
 from sweeping import client, mlflow_runs
 
 from kerasdl.runs import RunFolder
-from kerasdl.sweeps.parent import Parent, folder_of
+from kerasdl.sweeps.parent_run import ParentRun, folder_of
 from kerasdl.sweeps.trials import Objective
 
 TRIAL = ("data=digits", "model=image_classifier", "data.batch_size=32", "tracking.system_metrics=false",
@@ -16,7 +16,7 @@ TRIAL = ("data=digits", "model=image_classifier", "data.batch_size=32", "trackin
 
 
 def test_a_sweep_is_a_run_with_its_trials_as_children(make_sweep, command, tmp_path):
-    """One learning rate learns, one doesn't: it is pruned behind its first epoch, since the others are better."""
+    """Two learning rates learn, one doesn't: it is pruned after its first epoch, because the others are better."""
     sweep = make_sweep("sweep", *TRIAL, "optimizer.learning_rate=0.1,0.05,1e-7", "sweep.pruner=median",
                        "sweep.pruning.startup_trials=2", "sweep.pruning.warmup=0", "sweep.jobs=1")  # fmt: skip
     typed = sweep.type()
@@ -61,34 +61,35 @@ def test_a_sweep_is_a_run_with_its_trials_as_children(make_sweep, command, tmp_p
 
 
 class Study:
-    """What a parent asks a study."""
+    """As much of a study as the parent run needs."""
 
-    def __init__(self, maker_lives):
-        self._maker_lives = maker_lives
+    def __init__(self, creator_lives):
+        self._creator_lives = creator_lives
         self.asked = 0
 
-    def is_made_by_another(self):
-        return self._maker_lives
+    def was_created_by_another(self):
+        return self._creator_lives
 
     def attribute(self, name):
         self.asked += 1
         return "0" * 32 if self.asked > 3 else None
 
 
-@pytest.mark.parametrize("maker_lives", [True, False])
-def test_only_a_living_maker_of_the_study_is_waited_for(config, tmp_path, maker_lives, monkeypatch):
-    """A sweep that was killed before its run was open, typed again, must not wait for itself."""
+@pytest.mark.parametrize("creator_lives", [True, False])
+def test_only_a_living_creator_of_the_study_is_waited_for(composed, read, tmp_path, creator_lives, monkeypatch):
+    """A sweep that was killed before its run was open must not wait for itself when it is run again."""
     folder = folder_of(tmp_path, "search", "kerasdl")
     folder.tracking.mkdir(parents=True)
-    parent = Parent(config(tracking="mlflow"), "search", folder, [Objective("val_accuracy", True)])
+    config = composed(f"paths.output_dir={tmp_path}", "model=cnn", "data=digits")[1]
+    parent = ParentRun(config, "search", folder, [Objective("val_accuracy", True)])
     started = {}
     monkeypatch.setattr(parent.tracker, "start", lambda folder, **known: started.update(known, id=folder.record.run_id))
-    study = Study(maker_lives)
+    study = Study(creator_lives)
     study.set_attribute = lambda name, value: None
-    parent.begin(study, {"swept": {"seed": "0, 1"}}, "")
-    if maker_lives:
+    parent.start(study, read("seed=0,1"))
+    if creator_lives:
         assert (started["id"], started["params"], started["resumed_at"]) == ("0" * 32, {}, 0)
     else:
         assert (started["id"], started["resumed_at"]) == (None, None)
-        assert started["params"] == {"swept": {"seed": "0, 1"}}
+        assert started["params"]["swept"] == {"seed": "0, 1"}
     assert RunFolder.open(folder.path).record.status == "RUNNING"
