@@ -119,7 +119,7 @@ def reading(
         class_names: in the order of the probabilities; empty if the model gives something else.
     """
     if path == "":
-        lines = [f'    "{name}": np.array([{value:.9g}], "{value.dtype}"),' for name, value in inputs.items()]
+        lines = [f'    "{name}": np.array([{value!s}], "{value.dtype}"),' for name, value in inputs.items()]
         text = "\n".join(["import numpy as np", "", "inputs = {", *lines, "}", ""])
     elif path == _NPZ:
         text = _FROM_NPZ.format(path=path)

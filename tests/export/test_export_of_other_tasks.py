@@ -16,10 +16,15 @@ TASKS = ("regression", "autoencoder")
 
 
 @pytest.fixture(scope="module")
-def exported(regression_run, autoencoder_run, tmp_path_factory):
+def runs(regression_run, autoencoder_run):
+    return dict(zip(TASKS, (regression_run, autoencoder_run), strict=True))
+
+
+@pytest.fixture(scope="module")
+def exported(runs, tmp_path_factory):
     """For each task the directory of an export in all formats, and its network."""
     folder, found = tmp_path_factory.mktemp("exported"), {}
-    for task, run in zip(TASKS, (regression_run, autoencoder_run), strict=True):
+    for task, run in runs.items():
         export.main([f"run={run.id}", f"paths.output_dir={run.output_dir}", f"output={folder / task}", "examples=70"])
         found[task] = (folder / task, trained.load(run.id, output_dir=run.output_dir))
     return found
@@ -98,14 +103,14 @@ def test_eight_bits_take_bytes_for_images_and_floats_for_numbers(exported):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_mlflow_s_server_answers_with_every_output(exported, task, monkeypatch):
+def test_mlflow_s_server_answers_with_every_output(exported, runs, task, monkeypatch):
     import mlflow
     from fastapi.testclient import TestClient
     from mlflow.pyfunc import scoring_server
 
     _, network = exported[task]
     inputs, expected = inputs_and_outputs(network, 2)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", network.results.store.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{runs[task].output_dir}/mlflow.db")
     served = mlflow.pyfunc.load_model(f"runs:/{network.id}/model")
     sent = {name: values.tolist() for name, values in inputs.items()}
     body = {"inputs": sent if len(sent) > 1 else next(iter(sent.values()))}

@@ -31,7 +31,8 @@ def test_a_regression_s_page_has_its_metrics_and_residuals(page):
     assert "Confusion matrix" not in headings(html)
     for name in ("test loss", "test mse", "test mae", "test r2", "best val loss", "best val r2"):
         assert f"<dt>{name}" in html
-    assert "accuracy" not in html
+    assert "test_accuracy" not in html
+    assert "test accuracy" not in html
     assert "kerasdl.predict" in html
     assert "kerasdl.explain" not in html
     assert "kerasdl.robustness" not in html

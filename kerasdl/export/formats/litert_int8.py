@@ -35,15 +35,17 @@ def write(source: Source, path: Path) -> None:
     from kerasdl.export.formats import endpoint
 
     features = source.signature.inputs
-    columns = [
-        with_full_range(source.calibration[name]) if feature.kind == "image" else source.calibration[name]
+    columns = {
+        name: with_full_range(source.calibration[name]) if feature.kind == "image" else source.calibration[name]
         for name, feature in features.items()
-    ]
+    }
     takes_bytes = all(feature.kind == "image" for feature in features.values())
     to_int8 = converter(endpoint.of_floats(source))
     to_int8.optimizations = [tf.lite.Optimize.DEFAULT]
+    # By name: TensorFlow puts inputs into an order of its own.
     to_int8.representative_dataset = lambda: (
-        [value[None].astype(np.float32) for value in example] for example in zip(*columns, strict=True)
+        {name: value[None].astype(np.float32) for name, value in zip(columns, example, strict=True)}
+        for example in zip(*columns.values(), strict=True)
     )
     to_int8.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     to_int8.inference_input_type = tf.uint8 if takes_bytes else tf.float32
