@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from kerasdl.data import Data
     from kerasdl.data.preprocessing import Fitted
     from kerasdl.experiment.parts import Experiment
-    from kerasdl.training.checkpointing import Checkpointing
-    from kerasdl.training.listener import Listener
+    from kerasdl.training.checkpoints import Checkpointing
+    from kerasdl.training.reports import Listener
     from kerasdl.training.runtime import Runtime
     from kerasdl.training.task import Task
     from kerasdl.training.trainer import Trainer
@@ -50,8 +50,8 @@ def build_task(
 
 def build_trainer(experiment: "Experiment", listeners: "list[Listener]", profile: Path | None) -> "Trainer":
     """Builds the trainer: compiled loops, schedule, callbacks, checkpoints."""
-    from kerasdl.training.every import Every
     from kerasdl.training.loop import EvaluationLoop, TrainingLoop
+    from kerasdl.training.pacing import Every
     from kerasdl.training.profiling import Profiling
     from kerasdl.training.rollback import Rollback
     from kerasdl.training.trainer import Trainer
@@ -91,9 +91,8 @@ def _callback(node: DictConfig, where: str) -> "keras.callbacks.Callback":
 
 
 def _checkpointing(experiment: "Experiment") -> "Checkpointing":
-    from kerasdl.training.checkpointing import Checkpointing
-    from kerasdl.training.checkpoints import Checkpoints
-    from kerasdl.training.every import Every
+    from kerasdl.training.checkpoints import Checkpointing, Checkpoints
+    from kerasdl.training.pacing import Every
 
     settings, examples = experiment.config.trainer.checkpoint, experiment.data
     every = cadence(settings.every, "trainer.checkpoint.every")

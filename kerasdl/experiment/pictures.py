@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kerasdl.experiment import record
-from kerasdl.training.listener import Metrics
+from kerasdl.training.reports import Metrics
 
 if TYPE_CHECKING:
     from kerasdl.tracking import Tracker

@@ -30,7 +30,7 @@ from kerasdl.training.pruning import Pruning, ShouldPrune
 
 if TYPE_CHECKING:
     from kerasdl.tracking import Tracker
-    from kerasdl.training.listener import Listener
+    from kerasdl.training.reports import Listener
     from kerasdl.training.trainer import Trainer
 
 # How long the end of a run that a signal stopped waits for a tracking server that is away: the next signal kills.

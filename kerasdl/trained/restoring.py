@@ -19,7 +19,7 @@ from kerasdl.tracking.lookup import Found, require_model
 if TYPE_CHECKING:
     import keras
 
-    from kerasdl.training.checkpoints import Snapshot
+    from kerasdl.training.checkpoint_file import Snapshot
 
 _NEEDED = ("model", "data", "task", "optimizer", "trainer", "seed", "paths")
 
@@ -112,7 +112,8 @@ def from_checkpoint(
 
 def _snapshot(folder: runs.RunFolder, which: str) -> "Snapshot":
     """Reads a checkpoint, and changes nothing in the folder: the run may be training at this moment."""
-    from kerasdl.training.checkpoints import Damaged, best_step, newest, path_of, read
+    from kerasdl.training.checkpoint_file import Damaged, best_step, read
+    from kerasdl.training.checkpoints import newest, path_of
 
     snapshot, _ = newest(folder.checkpoints)
     if snapshot and which == "last":

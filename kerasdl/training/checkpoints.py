@@ -1,109 +1,25 @@
-"""Checkpoints as files: written whole by a thread of their own, verified when read, the last ones and the best kept.
+"""The checkpoints of a run: when they are written, which ones are kept, and which is the best.
 
-A checkpoint is one file, `step-0000000860.npz`: a zip of arrays (`numpy.load` opens it) and of `state.json`, whose zip
-comment is the SHA-256 of everything before it. Nothing in it is ever executed.
-
-Whoever only reads uses the functions, which change no file; `Checkpoints` writes, removes and renames, for the process
-that holds the run's lock.
+One is written at the cadence that the user asks for; when an epoch is better than all before it; at the end; and when a
+signal stops training. A thread of its own writes them. Whoever only reads uses the functions, which change no file;
+`Checkpoints` writes, removes and renames, for the process that holds the run's lock.
 """
 
 import contextlib
-import hashlib
-import json
 import math
-import os
 import re
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
 
-import ml_dtypes  # noqa: F401  comes with Keras; tells numpy what bfloat16 is
 import numpy as np
 
 from kerasdl.console import warn
-from kerasdl.errors import ResumeError
-from kerasdl.files import written_whole
-
-FORMAT = 1
-_DIGEST_LENGTH = 64
-_CHUNK = 2**20
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The whole state of a training at one step.
-
-    Attributes:
-        arrays: by name, e.g. `networks/classifier/0003/kernel`; copies, so that training may go on.
-        values: what JSON can hold: position (`step` among it), metrics, callbacks' counters.
-        finite: names of the arrays that must be finite for the state to be worth keeping.
-    """
-
-    arrays: dict[str, np.ndarray]
-    values: dict[str, Any]
-    finite: tuple[str, ...] = ()
-
-    @property
-    def step(self) -> int:
-        """Training steps that are done."""
-        return self.values["step"]
-
-
-class Damaged(Exception):
-    """A checkpoint whose bytes aren't those that were written."""
-
-
-class OtherFormat(ResumeError):
-    """A checkpoint in the format of another version of kerasdl; it is sound, and left as it is."""
-
-    def __init__(self, path: Path, found: object):
-        super().__init__(
-            f"checkpoint {path} has format {found}, and this version of kerasdl reads format {FORMAT}. Use the version "
-            "that wrote it, or begin a new run with resume=never."
-        )
-
-
-def write(path: Path, snapshot: Snapshot) -> None:
-    """Writes a checkpoint, whole or not at all."""
-    with written_whole(path) as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            dtypes = {name: array.dtype.name for name, array in snapshot.arrays.items() if _is_lost(array.dtype)}
-            archive.writestr("state.json", json.dumps({"format": FORMAT, "dtypes": dtypes, **snapshot.values}))
-            for name, array in snapshot.arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
-            archive.comment = bytes(_DIGEST_LENGTH)
-        digest = _digest(file)
-        file.seek(-_DIGEST_LENGTH, os.SEEK_END)
-        file.write(digest)
-
-
-def read(path: Path) -> Snapshot:
-    """Reads a checkpoint back.
-
-    Raises:
-        Damaged: it isn't what was written; says why.
-        OtherFormat: another version of kerasdl wrote it.
-        OSError: it can't be read.
-    """
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size <= _DIGEST_LENGTH:
-            raise Damaged(f"it has only {size} bytes")
-        file.seek(-_DIGEST_LENGTH, os.SEEK_END)
-        stated = file.read(_DIGEST_LENGTH)
-        if _digest(file) != stated:
-            found = _unverified_values(file).get("format", FORMAT)
-            if found != FORMAT:  # which may have its checksum elsewhere
-                raise OtherFormat(path, found)
-            raise Damaged("its checksum is wrong")
-        try:
-            return _read_archive(path, file)
-        except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise Damaged(f"it isn't a checkpoint: {error}") from error
+from kerasdl.training.checkpoint_file import FORMAT, Damaged, Snapshot, best_step, read, unverified_values, write
+from kerasdl.training.pacing import Every
+from kerasdl.training.progress import Best, Progress
+from kerasdl.training.state import TrainingState
 
 
 def newest(folder: Path) -> tuple[Snapshot | None, list[Path]]:
@@ -126,12 +42,6 @@ def newest(folder: Path) -> tuple[Snapshot | None, list[Path]]:
     return None, damaged
 
 
-def best_step(values: dict[str, Any]) -> int | None:
-    """Returns the step of the checkpoint that a snapshot with these `values` takes for the best; None if for none."""
-    best = values.get("best")
-    return None if best is None or math.isnan(best["value"]) else best["step"]
-
-
 def path_of(folder: Path, step: int) -> Path:
     """Returns where the checkpoint of a step is."""
     return folder / f"step-{step:010d}.npz"
@@ -140,30 +50,6 @@ def path_of(folder: Path, step: int) -> Path:
 def _steps(folder: Path) -> list[int]:
     found = (re.fullmatch(r"step-(\d+)\.npz", path.name) for path in folder.glob("step-*.npz"))
     return [int(match[1]) for match in found if match]
-
-
-def _unverified_values(file: BinaryIO | Path) -> dict[str, Any]:
-    """Returns what a file's `state.json` holds, checked by the zip's own checksum only; {} if there is none."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            values = json.loads(archive.read("state.json"))
-    except Exception:  # damaged bytes may be taken for anything
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def _read_archive(path: Path, file: BinaryIO) -> Snapshot:
-    with zipfile.ZipFile(file) as archive:
-        values = json.loads(archive.read("state.json"))
-        if (found := values.pop("format")) != FORMAT:
-            raise OtherFormat(path, found)
-        dtypes = values.pop("dtypes")
-        arrays = {}
-        for name in archive.namelist():
-            if name.endswith(".npy"):
-                with archive.open(name) as member:
-                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-    return Snapshot(arrays | {name: arrays[name].view(dtype) for name, dtype in dtypes.items()}, values)
 
 
 class Checkpoints:
@@ -260,7 +146,7 @@ class Checkpoints:
 
     def _best(self, step: int) -> int | None:
         if step not in self._best_of:  # written by an earlier process
-            values = _unverified_values(path_of(self._folder, step))
+            values = unverified_values(path_of(self._folder, step))
             self._best_of[step] = best_step(values) if values.get("format") == FORMAT else None
         return self._best_of[step]
 
@@ -270,18 +156,113 @@ class Checkpoints:
             path.rename(path.with_name(f"{path.name}.{why}"))
 
 
-def _is_lost(dtype: np.dtype) -> bool:
-    """Returns whether numpy's format forgets `dtype`: it writes bfloat16 as bytes without a meaning."""
-    return np.lib.format.descr_to_dtype(np.lib.format.dtype_to_descr(dtype)) != dtype
+class Checkpointing:
+    """Saves the state when it is time.
 
+    The best epoch moves with the checkpoint that is on disk: while that is being written, the snapshot says that it is
+    the best, and if it can't be written, the one before is the best again.
 
-def _digest(file: BinaryIO) -> bytes:
-    """Returns the SHA-256 of all but the digest's own place at the end, in hexadecimal."""
-    remaining = file.seek(0, os.SEEK_END) - _DIGEST_LENGTH
-    file.seek(0)
-    digest = hashlib.sha256()
-    while remaining:
-        chunk = file.read(min(_CHUNK, remaining))
-        digest.update(chunk)
-        remaining -= len(chunk)
-    return digest.hexdigest().encode()
+    Args:
+        checkpoints: where to; None saves nothing.
+        every: how often.
+        best: the metric of an epoch that decides which checkpoint is the best, or None.
+        maximize: whether more of that metric is better.
+    """
+
+    def __init__(self, checkpoints: Checkpoints | None, every: Every, best: str | None, maximize: bool = False):
+        self._checkpoints = checkpoints
+        self._every = every
+        self._best = best
+        self._maximize = maximize
+        self._saved_at: int | None = None
+        self._is_best_being_written = False
+        self._best_before: Best | None = None
+
+    @property
+    def error(self) -> OSError | None:
+        """Why the last checkpoint couldn't be written; None if it was."""
+        return self._checkpoints.error if self._checkpoints else None
+
+    def newest(self) -> Snapshot | None:
+        """Returns the last checkpoint that is intact, or None.
+
+        Raises:
+            ResumeError: another version of kerasdl wrote it.
+        """
+        if self._checkpoints is None:
+            return None
+        snapshot = self._checkpoints.newest()
+        self._is_best_being_written = False
+        self._saved_at = snapshot.step if snapshot else None
+        if snapshot is None:
+            return None
+        best = best_step(snapshot.values)
+        if best is not None and not self._checkpoints.has(best):
+            warn(f"the best checkpoint, of step {best}, isn't there any more; the best is looked for anew.")
+            return replace(snapshot, values={**snapshot.values, "best": None})
+        return snapshot
+
+    def last_good(self, step: int) -> Snapshot | None:
+        """Returns the checkpoint to go back to when the loss of the last of `step` steps isn't finite, or None."""
+        snapshot = self.newest()
+        # Weights whose very next loss isn't finite were lost already, whatever the learning rate.
+        while self._checkpoints and snapshot and snapshot.step == step - 1:
+            self._checkpoints.discard(snapshot.step)
+            snapshot = self.newest()
+        return snapshot
+
+    def distance(self, step: int) -> float:
+        """Returns the number of steps to the next save, or infinity."""
+        return self._every.distance(step)
+
+    def after_call(self, state: TrainingState, progress: Progress) -> None:
+        """Saves in the middle of an epoch, if it is time."""
+        if self._checkpoints and self._every.due(progress.step):
+            self.save(state, progress)
+
+    def after_epoch(self, state: TrainingState, progress: Progress, metrics: Mapping[str, float]) -> None:
+        """Saves at the end of an epoch, if it is time or the epoch is the best so far."""
+        if self._checkpoints is None:
+            return
+        self._settle(progress)
+        before = progress.best
+        is_best = self._best is not None and self._is_better(metrics[self._best], before)
+        if is_best:
+            progress.best = Best(metrics[str(self._best)], progress.step)
+        if is_best or self._every.due(progress.step):
+            self.save(state, progress)
+        self._is_best_being_written, self._best_before = is_best, before
+
+    def finish(self, state: TrainingState, progress: Progress) -> None:
+        """Saves where training ends or a signal stopped it, and returns when that is on disk."""
+        if self._checkpoints is None:
+            return
+        self._checkpoints.wait()
+        # Also after a save at the same step: a signal may have come between an epoch's last step and its end.
+        if self._saved_at != progress.step or progress.done or self._checkpoints.error:
+            self.save(state, progress)
+        self._checkpoints.wait()
+        self._settle(progress)
+
+    def save(self, state: TrainingState, progress: Progress) -> None:
+        """Saves the present state; the file is written in the background."""
+        if self._checkpoints is None:
+            return
+        self._settle(progress)
+        self._checkpoints.save(state.capture())
+        self._saved_at = progress.step
+        self._every.happened()
+
+    def _settle(self, progress: Progress) -> None:
+        """Waits for the checkpoint of the best epoch, if it is being written, and takes `best` back if it failed."""
+        if self._checkpoints is None or not self._is_best_being_written:
+            return
+        self._checkpoints.wait()
+        self._is_best_being_written = False
+        if not self._checkpoints.written:
+            progress.best = self._best_before
+
+    def _is_better(self, value: float, best: Best | None) -> bool:
+        if math.isnan(value) or best is None:
+            return not math.isnan(value)
+        return value > best.value if self._maximize else value < best.value

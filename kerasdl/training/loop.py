@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasdl.data.splits import batch_spec
-from kerasdl.training.calls import CallLength
+from kerasdl.training.pacing import StepsPerExecution
 from kerasdl.training.schedules import Schedule
 from kerasdl.training.task import Batch, Evaluated, Statistics, Sums, Task
 
@@ -150,7 +150,7 @@ class EvaluationLoop:
         Raises:
             KeyboardInterrupt: `stop` said so.
         """
-        handle, done, calls = self._split.epoch(0), 0, CallLength("auto")
+        handle, done, calls = self._split.epoch(0), 0, StepsPerExecution("auto")
         total = _zeros(self._task.shapes(training=False))
         first: tuple[Batch, Batch] | None = None
         while done < self._split.steps:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.training.checkpoints import best_step
+from kerasdl.training.checkpoint_file import best_step
 from kerasdl.training.task import Sums
 
 # Names of metrics in earlier versions.

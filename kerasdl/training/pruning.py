@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from kerasdl.training.interrupts import PRUNED, Interrupts
-from kerasdl.training.listener import Metrics
+from kerasdl.training.reports import Metrics
 
 # Takes the epochs and the training steps that are done, and the metrics of an evaluation.
 ShouldPrune = Callable[[int, int, Metrics], bool]

@@ -1,12 +1,33 @@
-"""Word of how training goes: what is told after a call, an interval, a validation, an epoch, to all who listen."""
+"""Reports on how training goes: after a call, an interval, a validation, an epoch, to every listener."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import psutil
 
-from kerasdl.training.listener import Listener, Metrics
 from kerasdl.training.progress import Progress
 from kerasdl.training.task import Task
+
+Metrics = dict[str, float]
+
+
+class Listener(Protocol):
+    """Receives reports on a training. `step` counts all training steps so far."""
+
+    def on_call(self, epoch: int, step: int, metrics: Metrics) -> None:
+        """After each compiled call; `metrics` are those of the epoch so far."""
+
+    def on_interval(self, step: int, metrics: Metrics, learning_rates: Sequence[float]) -> None:
+        """Every `interval` steps and at the end; `metrics` and each step's learning rate are those of the interval."""
+
+    def on_validation(self, step: int, metrics: Metrics) -> None:
+        """After a validation in the middle of an epoch."""
+
+    def on_epoch(self, epoch: int, step: int, metrics: Metrics) -> None:
+        """After each epoch and its validation."""
+
+    def on_rollback(self, step: int, attempt: int) -> None:
+        """Training has gone back to `step`, for the `attempt`th time, because a loss wasn't finite."""
 
 
 class Reports:
@@ -16,7 +37,7 @@ class Reports:
         task: names the metrics.
         progress: where training stands.
         interval: steps between two reports of `on_interval`.
-        listeners: who wants to know.
+        listeners: receive the reports.
     """
 
     def __init__(self, task: Task, progress: Progress, interval: int, listeners: Sequence[Listener]):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kerasdl.data.splits import Split
 from kerasdl.errors import TrainingError
-from kerasdl.training.checkpoints import Snapshot
+from kerasdl.training.checkpoint_file import Snapshot
 from kerasdl.training.progress import Progress
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from kerasdl.errors import ResumeError
 from kerasdl.training import callback_state
-from kerasdl.training.checkpoints import Snapshot
+from kerasdl.training.checkpoint_file import Snapshot
 from kerasdl.training.loop import TrainingLoop
 from kerasdl.training.progress import Progress
 from kerasdl.training.task import Task

@@ -14,15 +14,13 @@ from kerasdl.console import warn
 from kerasdl.models.fingerprint import fingerprint
 from kerasdl.training.averaging import averaged_weights, take_averages
 from kerasdl.training.callbacks import hooks_batches
-from kerasdl.training.calls import CallLength
-from kerasdl.training.checkpointing import Checkpointing
-from kerasdl.training.every import Every
+from kerasdl.training.checkpoints import Checkpointing
 from kerasdl.training.interrupts import Interrupts
-from kerasdl.training.listener import Listener, Metrics
 from kerasdl.training.loop import EvaluationLoop, TrainingLoop
+from kerasdl.training.pacing import Every, StepsPerExecution
 from kerasdl.training.profiling import Profiling
 from kerasdl.training.progress import History, Progress
-from kerasdl.training.reports import Reports
+from kerasdl.training.reports import Listener, Metrics, Reports
 from kerasdl.training.rollback import NotFinite, Rollback, check_finite, given_up
 from kerasdl.training.state import TrainingState
 from kerasdl.training.task import Task, one_model
@@ -79,7 +77,7 @@ class Trainer:
         # A callback that hooks batches gets a call for each, as Keras's own `fit` would give it.
         self._by_batch = hooks_batches(callbacks)
         self._may_put_weights_back = bool(callbacks)
-        self._calls = CallLength(1 if self._by_batch else steps_per_call)
+        self._calls = StepsPerExecution(1 if self._by_batch else steps_per_call)
         self._model = one_model(task.networks)
         self._model.compile(optimizer=next(iter(task.optimizers.values())))  # callbacks look for model.optimizer
         self._callbacks = keras.callbacks.CallbackList(

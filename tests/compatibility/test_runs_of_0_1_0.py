@@ -109,7 +109,7 @@ def test_evaluate_gives_its_numbers_to_the_bit(mlruns, records):
 
 
 def test_evaluate_of_the_best_checkpoint_gives_that_epochs_numbers(mlruns, records):
-    from kerasdl.training.checkpoints import read
+    from kerasdl.training.checkpoint_file import read
 
     record = records["killed"]
     (newest,) = mlruns.glob("runs/*/checkpoints/step-0000000246.npz")

@@ -47,9 +47,9 @@ def checkpoint_half_written(count):
 
 
 def checkpoint_not_yet_in_place(count):
-    from kerasdl.training import checkpoints
+    from kerasdl.training import checkpoint_file
 
-    killed_after(checkpoints, "_digest", count)
+    killed_after(checkpoint_file, "_digest", count)
 
 
 def checkpoint_in_place(count):

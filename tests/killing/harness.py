@@ -170,7 +170,7 @@ def compare(one: Path, other: Path, summary: Summary) -> None:
 def states(folder: Path) -> tuple[dict, dict]:
     """Returns arrays and values of the last and the best checkpoint of the only run, but for what the clock decides."""
     from kerasdl.runs import folders
-    from kerasdl.training.checkpoints import read
+    from kerasdl.training.checkpoint_file import read
 
     (run,) = folders(folder / "mlruns")
     assert run.record.status == "FINISHED"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasdl.training.checkpoints import read, write
+from kerasdl.training.checkpoint_file import read, write
 from kerasdl.training.loop import TrainingLoop
 from kerasdl.training.progress import Progress
 from kerasdl.training.schedules import Cosine

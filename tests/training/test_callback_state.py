@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasdl.training import callback_state
 from kerasdl.training.callbacks import BestModel
-from kerasdl.training.checkpoints import Snapshot, read, write
+from kerasdl.training.checkpoint_file import Snapshot, read, write
 
 # Around differences of 0.1, which `min_delta` tells apart, with a plateau longer than any patience below.
 LOSSES = [1.0, 0.95, 0.85, 0.84, 0.8, 0.6, 0.55, 0.52, 0.53, 0.51, 0.7, 0.52, 0.3, 0.9]

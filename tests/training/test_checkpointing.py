@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from kerasdl.config.cadence import cadence
-from kerasdl.training.checkpointing import Checkpointing
-from kerasdl.training.checkpoints import Checkpoints, Snapshot, newest
-from kerasdl.training.every import Every
+from kerasdl.training.checkpoint_file import Snapshot
+from kerasdl.training.checkpoints import Checkpointing, Checkpoints, newest
+from kerasdl.training.pacing import Every
 from kerasdl.training.progress import Progress
 
 STEPS = 10

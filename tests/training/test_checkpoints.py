@@ -19,7 +19,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kerasdl.training.checkpoints import Checkpoints, Damaged, OtherFormat, Snapshot, best_step, newest, read, write
+from kerasdl.training.checkpoint_file import Damaged, OtherFormat, Snapshot, best_step, read, write
+from kerasdl.training.checkpoints import Checkpoints, newest
 
 ARRAYS = {
     "float16": np.array([[1.5, -0.0], [np.inf, np.nan]], np.float16),
@@ -452,7 +453,8 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from kerasdl.training import checkpoints as module
-from kerasdl.training.checkpoints import Checkpoints, Snapshot
+from kerasdl.training.checkpoint_file import Snapshot
+from kerasdl.training.checkpoints import Checkpoints
 
 warnings = []
 module.warn = warnings.append

@@ -10,7 +10,7 @@ from kerasdl import data, run
 from kerasdl.errors import ConfigError, TrainingError
 from kerasdl.experiment import running
 from kerasdl.training.callbacks import BestModel, hooks_batches
-from kerasdl.training.calls import CallLength
+from kerasdl.training.pacing import StepsPerExecution
 
 
 def test_it_learns_the_digits(config):
@@ -181,14 +181,14 @@ def test_profile_leaves_a_trace(config, tmp_path):
 
 
 def test_calls_grow_to_half_a_second_and_never_pass_the_end():
-    calls = CallLength("auto")
+    calls = StepsPerExecution("auto")
     assert calls.next(1000) == 1
     calls.record(1, 9.0)
     assert calls.next(1000) == 10
     calls.record(10, 0.05)
     assert calls.next(1000) == 100
     assert calls.next(30) == 30
-    assert CallLength(7).next(1000) == 7
+    assert StepsPerExecution(7).next(1000) == 7
 
 
 def test_a_fraction_of_every_split(config):

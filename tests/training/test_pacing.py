@@ -6,7 +6,7 @@ import time
 import pytest
 
 from kerasdl.config.cadence import cadence
-from kerasdl.training.every import Every
+from kerasdl.training.pacing import Every
 
 EPOCH = 41
 
