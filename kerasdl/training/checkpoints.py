@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from kerasdl.console import warn
 from kerasdl.training.checkpoint_file import FORMAT, Damaged, Snapshot, best_step, read, unverified_values, write
 from kerasdl.training.pacing import Every
 from kerasdl.training.progress import Best, Progress
-from kerasdl.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from kerasdl.training.state import TrainingState
 
 
 def newest(folder: Path) -> tuple[Snapshot | None, list[Path]]:
@@ -215,12 +218,12 @@ class Checkpointing:
         """Returns the number of steps to the next save, or infinity."""
         return self._every.distance(step)
 
-    def after_call(self, state: TrainingState, progress: Progress) -> None:
+    def after_call(self, state: "TrainingState", progress: Progress) -> None:
         """Saves in the middle of an epoch, if it is time."""
         if self._checkpoints and self._every.due(progress.step):
             self.save(state, progress)
 
-    def after_epoch(self, state: TrainingState, progress: Progress, metrics: Mapping[str, float]) -> None:
+    def after_epoch(self, state: "TrainingState", progress: Progress, metrics: Mapping[str, float]) -> None:
         """Saves at the end of an epoch, if it is time or the epoch is the best so far."""
         if self._checkpoints is None:
             return
@@ -233,7 +236,7 @@ class Checkpointing:
             self.save(state, progress)
         self._is_best_being_written, self._best_before = is_best, before
 
-    def finish(self, state: TrainingState, progress: Progress) -> None:
+    def finish(self, state: "TrainingState", progress: Progress) -> None:
         """Saves where training ends or a signal stopped it, and returns when that is on disk."""
         if self._checkpoints is None:
             return
@@ -244,7 +247,7 @@ class Checkpointing:
         self._checkpoints.wait()
         self._settle(progress)
 
-    def save(self, state: TrainingState, progress: Progress) -> None:
+    def save(self, state: "TrainingState", progress: Progress) -> None:
         """Saves the present state; the file is written in the background."""
         if self._checkpoints is None:
             return

@@ -3,12 +3,14 @@
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasdl.training.checkpoint_file import best_step
-from kerasdl.training.task import Sums
+
+if TYPE_CHECKING:
+    from kerasdl.training.task import Sums
 
 # Names of metrics in earlier versions.
 _FORMER = {"images_per_second": "examples_per_second"}
@@ -54,7 +56,7 @@ class Tally:
         self.steps = 0
         self.seconds = 0.0
 
-    def add(self, sums: Sums, steps: int, seconds: float) -> None:
+    def add(self, sums: "Sums", steps: int, seconds: float) -> None:
         """Takes over the new sums, which include those before, and `steps` more steps."""
         self.sums = sums
         self.steps += steps
@@ -114,7 +116,9 @@ class Progress:
         self.epoch_tally = Tally(shapes)
         self.interval_tally = Tally(shapes)
 
-    def record(self, losses: np.ndarray, learning_rates: np.ndarray, totals: tuple[Sums, ...], seconds: float) -> None:
+    def record(
+        self, losses: np.ndarray, learning_rates: np.ndarray, totals: "tuple[Sums, ...]", seconds: float
+    ) -> None:
         """Takes in what a call of the loop did; `totals` are the epoch's and the interval's."""
         count = len(losses)
         self.done += count
