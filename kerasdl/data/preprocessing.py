@@ -57,8 +57,7 @@ def fit(features: Features, train: "Split") -> Fitted:
         if not np.isfinite(values).all():
             raise DataError(f"data: every value of {name!r} in the training split must be a finite number.")
         mean, std = float(values.mean()), float(values.std())
-        # Rounding gives equal values a deviation that is tiny, and not 0.
-        fitted[name] = Standardization(mean, std if values.min() < values.max() else 1.0)
+        fitted[name] = Standardization(mean, std or 1.0)  # of equal float32 numbers the deviation is exactly 0
     return fitted
 
 
