@@ -17,7 +17,7 @@ from kerasdl import measures
 from kerasdl.console import row
 from kerasdl.data.features import Features
 from kerasdl.evaluate import classes, finite
-from kerasdl.evaluate.calibration import Calibration, brier_scores, calibration
+from kerasdl.evaluate.calibration import Calibration, brier_scores, calibration, reliability_diagram
 from kerasdl.evaluate.mistakes import MostConfidentMistakes, contact_sheet
 from kerasdl.figures.confusion import confusion_matrix
 from kerasdl.training.task import Evaluated, Sums

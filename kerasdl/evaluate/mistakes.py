@@ -65,7 +65,7 @@ class MostConfidentMistakes:
         predicted: np.ndarray,
         confidences: np.ndarray,
     ) -> None:
-        """Adds a batch: images uint8 [b, height, width, channels] or None, and each one's index, classes, confidence."""
+        """Adds a batch: images uint8 [b, height, width, channels] or None; each one's index, classes, confidence."""
         wrong = np.flatnonzero(labels != predicted)
         self.total += len(wrong)
         most_confident = wrong[np.lexsort((indices[wrong], -confidences[wrong]))][: self._count]
