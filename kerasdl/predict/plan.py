@@ -48,6 +48,7 @@ def destination(values: Values) -> Destination:
     output, kind = values["output"], values["format"]
     if not output:
         return Destination(kind or ("table" if sys.stdout.isatty() else "csv"), None)
+    found: str | None
     if output.endswith("/") or Path(output).expanduser().is_dir():
         found = FOLDER
     else:

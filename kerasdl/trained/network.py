@@ -21,7 +21,6 @@ from kerasdl import console, runs
 from kerasdl.commands import RUN_KEYS, Values
 from kerasdl.config.composition import place
 from kerasdl.config.schema import Paths
-from kerasdl.errors import UserError
 from kerasdl.models.signature import Signature
 from kerasdl.tracking import lookup
 from kerasdl.tracking.artifacts import Artifacts, NoArtifacts

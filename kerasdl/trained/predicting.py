@@ -1,7 +1,7 @@
-"""Predictions of a trained network, streamed: pictures or rows of numbers in, one `Prediction` for each out, in order."""
+"""Predictions of a trained network, streamed: pictures or rows of numbers in, a `Prediction` for each out, in order."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
