@@ -1,4 +1,4 @@
-"""kerasdl's sweeper, in the namespace that Hydra demands; the code is in `kerasdl.sweeps.sweeper`."""
+"""kerasdl's sweeper, in the namespace where Hydra looks for plugins; the code is in `kerasdl.sweeps.sweeper`."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from hydra.plugins.sweeper import Sweeper
 
 
 class KerasdlSweeper(Sweeper):
-    """Hands a sweep on; Hydra imports this module with every command, so that it stays small."""
+    """Passes a sweep to kerasdl. It is small because Hydra imports this module with every command."""
 
     def setup(self, *, hydra_context, task_function, config) -> None:
         self._setting = (hydra_context, task_function, config)
@@ -15,7 +15,7 @@ class KerasdlSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         from kerasdl.sweeps.sweeper import sweep
 
-        # Hydra has no place for a sweep's exit code.
+        # Hydra doesn't pass on a sweep's exit code.
         self._setting[1].codes.append(sweep(*self._setting, arguments))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = ["compose", "load", "run"]
 
-_HOMES = {"compose": "kerasdl.config.composition", "load": "kerasdl.trained", "run": "kerasdl.experiment"}
+_HOMES = {"compose": "kerasdl.runs.composing", "load": "kerasdl.trained", "run": "kerasdl.experiment"}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,34 +9,11 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
+from kerasdl.catalog import COMMANDS, ENTRIES
 from kerasdl.config.explain import did_you_mean
 from kerasdl.streams import entry_point
 
-# By what one wants to do: what each command does, in one line.
-COMMANDS = {
-    "Train": {
-        "train": "train the network that a configuration describes, or sweep over many with -m",
-        "preview": "write a picture of the first training batch, as the network gets it",
-    },
-    "Look at a run": {
-        "evaluate": "measure the network on a split: metrics, classes, calibration, mistakes",
-        "predict": "classify pictures",
-        "explain": "show where in a picture the network looks, and what its layers see",
-        "robustness": "measure the accuracy on attacked and corrupted images",
-        "report": "write a page about one run, or a table over seeds about many",
-        "demo": "draw a digit in the browser and watch the network classify it",
-        "ui": "open the MLflow UI",
-    },
-    "Hand a network over": {
-        "export": "write the network for other runtimes: SavedModel, LiteRT, ONNX",
-        "register": "give the model a name and an alias in MLflow's registry, to serve it by",
-    },
-    "Look after": {
-        "sync": "send to MLflow what runs could not send themselves",
-        "benchmark": "compare speed and memory with plain Keras and PyTorch",
-    },
-}
-NAMES = tuple(name for group in COMMANDS.values() for name in group)
+NAMES = tuple(ENTRIES)
 
 
 def module_of(name: str) -> str:
@@ -75,7 +52,7 @@ def _without_a_command(argument: str) -> None:
 def _listing() -> str:
     lines = ["usage: kerasdl COMMAND [ARGUMENT ...]", ""]
     for title, commands in COMMANDS.items():
-        lines += [f"{title}:", *(f"  {name:<12} {text}" for name, text in commands.items()), ""]
+        lines += [f"{title}:", *(f"  {name:<12} {entry.does}" for name, entry in commands.items()), ""]
     lines.append("Help on a command: kerasdl COMMAND --help. Example: kerasdl train model=cnn data=mnist")
     return "\n".join(lines) + "\n"
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerasdl.catalog import ENTRIES
 from kerasdl.config.explain import did_you_mean
 from kerasdl.config.metrics import DIRECTIONS
 from kerasdl.config.schema import Paths
@@ -118,6 +119,8 @@ class Key:
 
 
 REQUIRED = object()
+# Beside the keys, the name of the command: what it needs of the run's model is checked where the model is opened.
+COMMAND = "command"
 DIRECTION = Key(
     "direction",
     "which way metric is better, for one whose name doesn't say: maximize or minimize",
@@ -150,6 +153,7 @@ def command(
     keys: Sequence[Key],
     run: Callable[[Values], int | None],
     *,
+    details: str = "",
     takes_data: bool = False,
 ) -> Callable[..., None]:
     """Returns the `main` of an entry point whose work is `run(values)`, which returns an exit code or None for 0.
@@ -158,19 +162,21 @@ def command(
     failure; 130 Ctrl-C.
 
     Args:
-        name: of the console script, without `kerasdl-`.
+        name: of the console script, without `kerasdl-`; what the command needs of a run is in `kerasdl.catalog`.
         description: one line for `--help`.
         example: a command for `--help`.
         keys: what may be given.
-        run: does it; `values` has each key's value, by name.
+        run: does it; `values` has each key's value, by name, and the command's own name as `COMMAND`.
+        details: a paragraph for `--help`, below the description.
         takes_data: whether `data=NAME` and `data.KEY=VALUE` may be given; `values["data"]` lists them.
     """
 
     @entry_point()
     def main(arguments: list[str] | None = None) -> None:
-        given = _parser(name, description, example, keys, takes_data).parse_args(arguments).arguments
+        texts = (description, details, needs(name))
+        given = _parser(name, texts, example, keys, takes_data).parse_args(arguments).arguments
         try:
-            code = run(parse(given, keys, takes_data=takes_data))
+            code = run({**parse(given, keys, takes_data=takes_data), COMMAND: name})
         except UserError as error:
             print(f"Error: {error}", file=sys.stderr)
             code = error.exit_code
@@ -242,12 +248,25 @@ def fresh_file(path: str | Path, overwrite: bool) -> Path:
     return found
 
 
+def needs(name: str) -> str:
+    """Returns the sentence for `--help` on what a command needs of a run's model."""
+    need = ENTRIES[name].needs
+    return f"Needs {need.describe()} ({need})." if need else "Works for every model."
+
+
+def paragraphs(*texts: str) -> str:
+    """Returns texts for `--help`: each wrapped, with a line between them; empty ones are left out."""
+    import textwrap
+
+    return "\n\n".join(textwrap.fill(text, 100, break_on_hyphens=False) for text in texts if text)
+
+
 def _parser(
-    name: str, description: str, example: str, keys: Sequence[Key], takes_data: bool
+    name: str, texts: Sequence[str], example: str, keys: Sequence[Key], takes_data: bool
 ) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"kerasdl-{name}",
-        description=description,
+        description=paragraphs(*texts),
         epilog=f"Example: {example}",
         formatter_class=argparse.RawTextHelpFormatter,
     )

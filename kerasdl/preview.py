@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from kerasdl import cli
+from kerasdl.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,13 +32,20 @@ def preview(config: DictConfig, path: Path) -> Path:
         `path`.
 
     Raises:
-        UserError: the data can't be had, or the file can't be written.
+        UserError: the data can't be had or has no images, or the file can't be written.
     """
     from kerasdl import data
     from kerasdl.seeds import derive
     from kerasdl.training.runtime import import_tensorflow
 
-    data.check(config.data)  # a mistake is reported before TensorFlow is imported
+    features = data.check(config.data).features  # a mistake is reported before TensorFlow is imported
+    image = next((name for name, feature in features.inputs.items() if feature.kind == "image"), None)
+    if image is None:
+        raise DataError(
+            f"preview needs data with images. Received: {config.data.name} with {features.describe()}. "
+            "Choose other data, e.g. data=mnist."
+        )
+    label = next((name for name, feature in features.targets.items() if feature.kind == "label"), None)
     import_tensorflow()
     import tensorflow as tf
 
@@ -45,14 +53,14 @@ def preview(config: DictConfig, path: Path) -> Path:
 
     loaded = data.load(config.data, config.seed, config.paths.cache_dir, print)
     batch = loaded.train.batch(loaded.train.epoch(0), tf.constant(0))
-    images = tf.cast(batch["image"][:_MOST_IMAGES], tf.float32)
+    images = tf.cast(batch[image][:_MOST_IMAGES], tf.float32)
     augment = Augmentation(config.data.augmentation)
     if augment:
         images = augment(images, tf.constant([derive(config.seed, "augmentation"), 0]))
     names = [""] * len(images)
-    if "label" in batch:
-        classes = loaded.info.features.targets["label"].names
-        names = [classes[label] for label in batch["label"][:_MOST_IMAGES].numpy()]
+    if label is not None:
+        classes = features.targets[label].names
+        names = [classes[number] for number in batch[label][:_MOST_IMAGES].numpy()]
     _write_sheet(images.numpy(), names, path)
     return path
 

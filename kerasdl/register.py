@@ -85,6 +85,8 @@ main = command(
     "python -m kerasdl.register run=best name=digits alias=champion",
     KEYS,
     run,
+    details="Keeps the current model of the alias if the new run is worse or cannot be compared, unless force=true. "
+    "Serve it with: mlflow models serve -m models:/NAME@ALIAS --env-manager local.",
 )
 
 

@@ -25,7 +25,7 @@ FAST = ("data=digits", "model=image_classifier", "data.batch_size=32", "trainer.
 
 @pytest.fixture(scope="session")
 def common(tmp_path_factory):
-    """A folder that is common to the processes that test side by side."""
+    """A folder that all workers of the session share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -48,8 +48,8 @@ def folders(tmp_path_factory, common):
 def put_database(common):
     """Puts an MLflow database without runs at a path. Whatever opens a new store in this process gets such a copy.
 
-    MLflow's migrations take seconds and give the same file each time, so one process makes it, as the package does, for
-    all of the session.
+    MLflow's migrations take seconds and give the same file each time. One process runs them once for all of the
+    session, through the package's own function.
     """
     from filelock import FileLock
 
@@ -74,7 +74,7 @@ def put_database(common):
 
 @pytest.fixture
 def used_store(tmp_path, put_database):
-    """A database in the test's folder, as after a first run, so that the processes of the test needn't make one."""
+    """A database in the test's folder, as after a first run, so that the test's processes need not make one."""
     put_database(tmp_path / "mlruns" / "mlflow.db")
 
 
@@ -96,6 +96,19 @@ def config(tmp_path):
     return composed
 
 
+@pytest.fixture(scope="session")
+def build_task():
+    """Builds the task of a configuration with its networks and optimizers, as an experiment does."""
+    from kerasdl.experiment import assembly
+    from kerasdl.training.runtime import Runtime
+
+    def build(config, examples, jit=False):
+        task, _ = assembly.build_task(config, examples, Runtime("CPU", "CPU", jit, deterministic=False))
+        return task
+
+    return build
+
+
 class TrainedRun(NamedTuple):
     """A finished run in a store of its own: MLflow's id, and `paths.output_dir`."""
 
@@ -110,6 +123,27 @@ def trained_run(folders):
 
     output_dir = folders / "trained" / "mlruns"
     result = run(compose([*FAST, f"paths.output_dir={output_dir}", "tracking.system_metrics=false"]))
+    return TrainedRun(result.run_id, output_dir)
+
+
+@pytest.fixture(scope="session")
+def regression_run(folders):
+    """A small network from ten numbers to a number, on the diabetes table; not to be changed by a test."""
+    return _trained(folders, "regression", "model=mlp", "data=diabetes", "task=regression", "trainer.epochs=3")
+
+
+@pytest.fixture(scope="session")
+def autoencoder_run(folders):
+    """A small autoencoder of digits; not to be changed by a test."""
+    overrides = ("data=digits", "task=autoencoder", "task.pictures_every=1", "trainer.epochs=2", "optimizer=adam")
+    return _trained(folders, "autoencoder", "model=autoencoder", *overrides)
+
+
+def _trained(folders, name, *overrides):
+    from kerasdl import compose, run
+
+    output_dir = folders / name / "mlruns"
+    result = run(compose([*overrides, f"paths.output_dir={output_dir}", "tracking.system_metrics=false"]))
     return TrainedRun(result.run_id, output_dir)
 
 
@@ -260,9 +294,13 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    # What test modules import is there to stay: the garbage collector needn't search it again and again.
+    # The modules that tests import stay until the end. Searching them for garbage took a tenth of a run's time.
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure():
+    gc.unfreeze()
 
 
 def pytest_terminal_summary(terminalreporter):

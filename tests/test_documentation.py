@@ -75,6 +75,8 @@ def test_every_link_leads_somewhere(page):
 def test_every_training_that_is_shown_composes(words, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("_target_: my_package.build\nwidth: 64\n")
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / "mine.yaml").write_text("_target_: my_package.Ordinal\nweight: 0.5\n")
     overrides = []
     for word in words:
         if word == "--config-dir":

@@ -45,6 +45,7 @@ def test_the_first_experiment(executed):
     assert pictures == 2
 
 
+@pytest.mark.slow  # tests/sweeps, tests/test_report.py
 def test_a_sweep_and_its_report(executed):
     text, pictures = executed("2_sweep_and_report.ipynb")
     assert text.count("6 trials, 6 finished") == 2
@@ -52,6 +53,7 @@ def test_a_sweep_and_its_report(executed):
     assert pictures == 1
 
 
+@pytest.mark.slow  # tests/attribution, tests/attacks, tests/test_export.py
 def test_looking_inside_a_network(executed):
     text, pictures = executed("3_inside_a_network.ipynb")
     clean, attacked = (float(re.search(rf"{name} +accuracy ([\d.]+)%", text)[1]) for name in ("clean", "attacked"))

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from kerasdl.config import compose
+from kerasdl.errors import DataError
 from kerasdl.preview import _sheet, preview
 
 
@@ -34,3 +35,12 @@ def test_names_lie_under_their_images_and_clear_of_each_other(shape):
     assert all(name.y1 <= axes.get_window_extent().y0 for name, axes in zip(names, shown, strict=True))
     assert all(left.x1 < right.x0 for left, right in zip(names[:7], names[1:8], strict=True))
     assert min(min(name.x0, name.y0) for name in names) >= 0
+
+
+def test_a_table_has_nothing_to_show(tmp_path):
+    with pytest.raises(DataError) as caught:
+        preview(compose(["data=diabetes", "model=mlp", "task=regression"]), tmp_path / "preview.png")
+    assert str(caught.value) == (
+        "preview needs data with images. Received: diabetes with 10 numbers, target progression (number). "
+        "Choose other data, e.g. data=mnist."
+    )

@@ -54,7 +54,7 @@ def stopped(folder, overrides):
     with pytest.MonkeyPatch.context() as patch:
         printed = []
         patch.setattr("kerasdl.console.row", lambda name, text: printed.append((name, text)))
-        kerasdl.run(compose(overrides), judge=lambda epochs, steps, metrics: True)
+        kerasdl.run(compose(overrides), should_prune=lambda epochs, steps, metrics: True)
     return dict(printed)
 
 

@@ -94,3 +94,28 @@ def test_with_the_address_in_the_environment_the_command_needs_none(registered, 
 )
 def test_a_mistyped_argument(arguments, said, fails):
     assert said in fails(*arguments, code=2)
+
+
+def test_runs_without_an_accuracy_are_compared_by_what_they_have(tmp_path, put_database, capsys):
+    """By a loss, less of which is better, or by the metric that is named, in its own direction."""
+    from mlflow.entities import LoggedModelOutput
+
+    put_database(tmp_path / "mlflow.db")
+    client = import_mlflow().MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.create_experiment("kerasdl", artifact_location=str(tmp_path / "artifacts"))
+    for loss, r2 in ((0.5, 0.4), (0.6, 0.5)):
+        run_id = client.create_run(experiment).info.run_id
+        client.log_metric(run_id, "val_loss", loss)
+        client.log_metric(run_id, "test_r2", r2)
+        model = client.create_logged_model(experiment, name="model", source_run_id=run_id)
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 10)])
+        client.finalize_logged_model(model.model_id, "READY")
+        client.set_terminated(run_id)
+    place = f"paths.output_dir={tmp_path}"
+    register.main(["run=best", "name=net", place])
+    assert "val_loss 0.5, nothing had the alias before" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        register.main(["run=last", "name=net", place])
+    assert "its val_loss is 0.5, and the new run's 0.6 is worse." in capsys.readouterr().err
+    register.main(["run=best", "metric=test_r2", "name=net", place])
+    assert "test_r2 0.5, before 0.4" in capsys.readouterr().out

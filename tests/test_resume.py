@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kerasdl
-from kerasdl import compose, data
+from kerasdl import compose, data, train
 from kerasdl.runs import folders
 
 ROOT = Path(__file__).parent.parent
@@ -22,12 +22,12 @@ def start(tmp_path):
     """Starts a training in the test's folder; whatever still runs at the end is killed."""
     processes = []
 
-    def started(*arguments, **options):
+    def started(*arguments):
         processes.append(
             subprocess.Popen(
                 [sys.executable, "-m", "kerasdl.train", *arguments],
                 cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, text=True, **options,
+                stderr=subprocess.STDOUT, text=True,
             )
         )  # fmt: skip
         return processes[-1]
@@ -67,7 +67,6 @@ def check_killed(run, client, rest):
     assert run.info.status == "KILLED"
     assert len(client.get_metric_history(run.info.run_id, "val_loss")) >= 3
     assert "test_loss" not in run.data.metrics
-    assert "learning_curves.png" in {item.path for item in client.list_artifacts(run.info.run_id)}
 
 
 def test_sigterm_saves_and_the_command_that_is_shown_goes_on_until_ctrl_c(start, client, fast, used_store):
@@ -89,6 +88,7 @@ def test_sigterm_saves_and_the_command_that_is_shown_goes_on_until_ctrl_c(start,
     assert shown(rest, "run") == run_id
     run = client().get_run(run_id)
     check_killed(run, client(), rest)
+    assert "learning_curves.png" in {item.path for item in client().list_artifacts(run_id)}
     assert run.data.tags["kerasdl.resumed"] == "1"
     epochs = points(client(), run_id, "val_loss")
     assert [step for step, _ in epochs] == [41 * number for number in range(1, len(epochs) + 1)]
@@ -150,21 +150,34 @@ def test_a_second_process_is_refused_and_a_dead_ones_lock_is_not_in_the_way(
     first.kill()
     first.wait()
     monkeypatch.chdir(tmp_path)
-    kerasdl.run(compose(overrides), judge=lambda *_: True)
+    kerasdl.run(compose(overrides), should_prune=lambda *_: True)
     lines = capsys.readouterr().out.splitlines()
     assert next(line for line in lines if line.startswith(("resumes", "epoch"))).startswith("resumes")
 
 
-def test_a_full_disk_does_not_stop_training_but_is_an_error_at_its_end(start, fast, tmp_path):
+@pytest.fixture
+def full_disk():
+    """No file of this process can be longer than 100 kB, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def decoded(fast):
+    """The data is there already, in files that are longer."""
     conf = compose(fast)
-    data.load(conf.data, conf.seed, conf.paths.cache_dir)  # has to be there already: it needs larger files
+    data.load(conf.data, conf.seed, conf.paths.cache_dir)
 
-    def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    process = start(*fast, "tracking=none", preexec_fn=small_files)
-    output = process.communicate(timeout=100)[0]
-    assert process.returncode == 1
+def test_a_full_disk_does_not_stop_training_but_is_an_error_at_its_end(
+    decoded, typed, fast, full_disk, tmp_path, capsys
+):
+    with pytest.raises(SystemExit) as caught:
+        typed(train.main, *fast, "tracking=none")
+    assert caught.value.code == 1
+    output = "".join(capsys.readouterr())
     assert output.count("training goes on, earlier checkpoints are intact") == 1
     assert "test       loss" in output
     assert re.search(r"Error: the last checkpoint couldn't be written to \S+ \(File too large\)", output)

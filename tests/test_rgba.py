@@ -78,7 +78,7 @@ def network(place):
 @pytest.fixture
 def pictures(network, tmp_path):
     """A folder with four test images as PNG, and their pixels."""
-    images, _ = trained.examples(network.data().test, 4)
+    images = trained.examples(network.data().test, 4)["image"]
     folder = tmp_path / "pictures"
     folder.mkdir()
     for number, image in enumerate(images):

@@ -26,15 +26,15 @@ FLOORS = (
     f"{' '.join(NAMES)} __main__",  # the commands that a user can type
     "cli",  # Hydra's command line, for those of them that compose a configuration
     "sweeps",
-    "experiment record",
-    "trained runs",
-    "assembly",
+    "experiment trained",
+    "runs tasks",
     "training",
     "models",
     "data",
     "images figures attacks",
     "tracking",
     "commands",  # KEY=VALUE arguments
+    "catalog",  # the list of commands
     "config",
     "console quiet streams files errors seeds channels measures",
 )
@@ -42,21 +42,9 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 # Rooms that may import another one of their own floor.
 BESIDE = {
     ("demo", "explain"),  # shows a heat map
-    ("experiment", "record"),
-    ("trained", "runs"),
-    ("console", "files"),
 }
 # Imports that still lead upwards: file and room. This list only shrinks.
-EXCEPTIONS = {
-    ("config.composition", "runs"),
-    ("console", "config"),
-    ("tracking.later", "runs"),
-    ("tracking.mlflow_tracker", "runs"),
-    ("tracking.none", "runs"),
-    ("tracking.recorded", "runs"),
-    ("tracking.recording", "runs"),
-    ("tracking.sender", "runs"),
-}
+EXCEPTIONS: set[tuple[str, str]] = set()
 
 
 def _name(path: Path) -> str:

@@ -354,7 +354,8 @@ def test_a_sweeps_display_and_the_other_commands_show_what_they_can(run_id, plac
 
 def test_a_trials_log_is_utf_8_whatever_the_terminal_has(tmp_path):
     program = (
-        "from pathlib import Path; from kerasdl.sweeps import worker; worker._redirect(Path('log')); print('数 ±')"
+        "from pathlib import Path; from kerasdl.sweeps.executors import worker\n"
+        "worker._redirect(Path('log')); print('数 ±')"
     )
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(Path(__file__).parent.parent)}
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)

@@ -76,7 +76,7 @@ def test_runs_that_were_killed_early_are_created_and_sent_once(left_behind, tmp_
 def test_what_a_sweep_left_is_sent_too(tmp_path, capsys):
     import mlflow
 
-    from kerasdl.sweeps.parent import folder_of
+    from kerasdl.sweeps.parent_run import folder_of
 
     folder = folder_of(tmp_path, "search", "killed")
     folder.create()

@@ -175,7 +175,7 @@ def test_a_terminal_shows_a_bar_that_goes_and_lines_that_stay(config, monkeypatc
     text = shown.result()
     assert "━" in text
     assert "left" in text
-    assert re.search(r"epoch 4/4 .*images/s .*left", text)
+    assert re.search(r"epoch 4/4 .*examples/s .*left", text)
     assert len(re.findall(r"epoch \d/4  loss [\d.]+  accuracy [\d.]+  val_loss", text)) == 4
 
 

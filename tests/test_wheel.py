@@ -1,6 +1,8 @@
 """An installed wheel works from any directory: conf/ and MNIST's files are inside it."""
 
+import contextlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -49,7 +51,7 @@ def test_the_wheel_holds_configuration_and_data(wheel):
     assert not [name for name in names if name.startswith(("tests", "conf/", "mlruns", "notebooks"))]
 
 
-def test_it_trains_from_any_directory(wheel, command, fast, tmp_path):
+def test_it_trains_from_any_directory(wheel, command, fast, used_store, tmp_path):
     site = tmp_path / "site"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(site), str(wheel)],
@@ -60,7 +62,8 @@ def test_it_trains_from_any_directory(wheel, command, fast, tmp_path):
     ended = command("train", "-m", *fast, "trainer.epochs=1", PYTHONPATH=str(site))
     assert ended.returncode == 0, ended.stderr
     assert "1 trials, 1 finished" in ended.stdout
-    assert (tmp_path / "mlruns" / "mlflow.db").is_file()
+    with contextlib.closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as database:
+        assert database.execute("SELECT status FROM runs").fetchall() == [("FINISHED",)] * 2  # the sweep and its trial
     where = subprocess.run(
         [sys.executable, "-c", "import kerasdl.config.composition as c; print(c.conf_dir())"],
         cwd=tmp_path, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=True,

@@ -91,26 +91,23 @@ def _groups() -> str:
 
 
 def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) -> DictConfig:
-    """Composes a configuration as the command line does.
+    """Composes a configuration as the command line does, whatever run `resume=` names (`kerasdl.runs.composing`).
 
     Args:
         overrides: what would stand on the command line, e.g. `["model=cnn", "seed=1"]`.
         conf: another folder with a `train.yaml`; kerasdl's own by default.
 
     Returns:
-        The typed configuration that `kerasdl.run` takes.
+        The typed configuration.
 
     Raises:
         ConfigError: an unknown key or option, or a wrong type.
-        ResumeError: `resume=<run id>` names a run that isn't on this machine.
     """
     import hydra
 
     from kerasdl.config.explain import as_config_error
-    from kerasdl.runs import with_saved_configuration
 
     register()
     folder = Path(conf).resolve() if conf else conf_dir()
     with hydra.initialize_config_dir(str(folder), version_base="1.3"), as_config_error():
-        config = completed(hydra.compose("train", overrides=for_hydra(overrides, folder)))
-        return with_saved_configuration(config, overrides, groups(folder))
+        return completed(hydra.compose("train", overrides=for_hydra(overrides, folder)))

@@ -9,6 +9,7 @@ A user's own package is allowed by the environment variable KERASDL_TARGETS=my_p
 
 import importlib
 import inspect
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -26,7 +27,7 @@ _PARTS_OF_LAYERS = ("keras.initializers", "keras.regularizers", "keras.constrain
 _PLACES = {
     "model.layers.": ("keras.layers", *_PARTS_OF_LAYERS),
     "model._target_": ("kerasdl.models",),
-    "model.": _PARTS_OF_LAYERS,
+    "model.": ("kerasdl.models", *_PARTS_OF_LAYERS),  # a network by its role, or a part of the layers
     "data.": ("kerasdl.data",),
     "task.": ("kerasdl.tasks",),
     "optimizer.": ("keras.optimizers",),
@@ -80,7 +81,7 @@ def instantiate(node: Any, where: str, offered: Mapping[str, Any] = MappingProxy
         node: a mapping with `_target_`, from the configuration.
         where: its key, for errors and for what is allowed there, e.g. `optimizer`.
         offered: further keyword arguments, of which it gets those that it names as parameters.
-    **extra: further keyword arguments, which it must take.
+        **extra: further keyword arguments, which it must take.
 
     Raises:
         ConfigError: the target isn't allowed, doesn't exist, or doesn't take these arguments.
@@ -112,6 +113,8 @@ def _build(value: Any, where: str) -> Any:
 
 
 def _allowed(where: str) -> tuple[str, ...]:
+    # Networks by role are described as a single one is, below their roles.
+    where = re.sub(r"^model\.\w+\.(?=layers\.)", "model.", where)
     places = next((parts for prefix, parts in _PLACES.items() if where.startswith(prefix)), ())
     if where.startswith("model.layers."):
         return places  # Keras's alone: that is what makes a network from YAML safe to share

@@ -85,7 +85,7 @@ class Cache:
                 found, complaint = self._load(spec, names)
         except decoding.UNREADABLE as error:
             raise DataError(
-                f"An example of {what} isn't {info.features.describe()} "
+                f"An example of {what} isn't an image of {info.features.inputs['image'].describe()} "
                 f"({decoding.reason(error).rstrip('.')}). Mend it or leave it out, and prepare the data set again."
             ) from error
         except OSError as error:

@@ -102,7 +102,7 @@ class Features:
         return sum(feature.nbytes for feature in self.all.values())
 
     def describe(self) -> str:
-        """Returns a few words: `28x28x1, 10 classes`, or `10 numbers, target number`."""
+        """Returns a few words: `28x28x1, 10 classes`, or `10 numbers, target progression (number)`."""
         parts = [_together(self.inputs)]
         for name, feature in self.targets.items():
             parts.append(feature.describe() if feature.kind == "label" else f"target {name} ({feature.describe()})")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from kerasdl.data.features import Feature, Features
 from kerasdl.errors import ConfigError, DataError
@@ -53,10 +54,11 @@ def fit(features: Features, train: "Split") -> Fitted:
         if feature.kind != "number":
             continue
         values = train.column(name).astype("float64")
-        mean, std = float(values.mean()), float(values.std())
-        if not (abs(mean) < float("inf") and std < float("inf")):  # NaN fails, too
+        if not np.isfinite(values).all():
             raise DataError(f"data: every value of {name!r} in the training split must be a finite number.")
-        fitted[name] = Standardization(mean, std or 1.0)
+        mean, std = float(values.mean()), float(values.std())
+        # Rounding gives equal values a deviation that is tiny, and not 0.
+        fitted[name] = Standardization(mean, std if values.min() < values.max() else 1.0)
     return fitted
 
 

@@ -73,6 +73,8 @@ main = command(
     "python -m kerasdl.demo run=last",
     KEYS,
     run,
+    details="Needs pip install 'kerasdl[demo]'. Drawings are centred and scaled as in MNIST; networks of colour images "
+    "take a picture instead.",
 )
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from kerasdl.experiment.parts import Experiment, Result
 from kerasdl.streams import lasting
 from kerasdl.training import runtime
 from kerasdl.training.interrupts import PRUNED, URGENT, Interrupts
-from kerasdl.training.pruning import Judge, Pruning
+from kerasdl.training.pruning import Pruning, ShouldPrune
 
 if TYPE_CHECKING:
     from kerasdl.tracking import Tracker
@@ -39,14 +39,15 @@ _PATIENCE_AFTER_SIGNAL_SECONDS = 1.0
 
 @lasting()
 def run(
-    config: DictConfig, *, name: str | None = None, judge: Judge | None = None, threads: int | None = None
+    config: DictConfig, *, name: str | None = None, should_prune: ShouldPrune | None = None, threads: int | None = None
 ) -> Result:
     """Runs the experiment that `config` describes, or goes on with the run that `config.resume` names.
 
     Args:
         config: a composed configuration, from the command line or `kerasdl.compose`.
         name: of the run's folder, instead of `config.resume`: the run that has it goes on, else a new one gets it.
-        judge: is told of each evaluation but the last, and says whether the run shall be pruned.
+        should_prune: receives the epochs and steps that are done and the metrics of each evaluation, and returns
+            whether to end the run early; after the last epoch the answer is ignored.
         threads: that TensorFlow may use where `trainer.threads` is null; None: all cores.
 
     Raises:
@@ -68,7 +69,7 @@ def run(
             )
             record.check_circumstances(experiment)
             terminal.announce(experiment)
-            result = _train_and_test(experiment, watch, judge)
+            result = _train_and_test(experiment, watch, should_prune)
         return _finish(experiment, result)
     finally:
         folder.unlock()
@@ -84,14 +85,14 @@ def _check(tracker: "Tracker", resumed: runs.RunFolder | None) -> None:
         warn(str(error))
 
 
-def _train_and_test(experiment: Experiment, watch: Stopwatch, judge: Judge | None) -> Result:
+def _train_and_test(experiment: Experiment, watch: Stopwatch, should_prune: ShouldPrune | None) -> Result:
     config, tracker = experiment.config, experiment.tracker
     display = terminal.Display(config.trainer.epochs, experiment.data.train.steps)
     profile = record.profile_folder(config)
     interrupts = Interrupts()
     listeners: list[Listener] = [display, tracking.TrackingListener(tracker)]
-    if judge:
-        listeners.append(Pruning(judge, interrupts, config.trainer.epochs))
+    if should_prune:
+        listeners.append(Pruning(should_prune, interrupts, config.trainer.epochs))
     if experiment.task.pictures_every:
         listeners.append(build_pictures(experiment))
     trainer = build_trainer(experiment, listeners, profile)

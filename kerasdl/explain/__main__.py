@@ -269,6 +269,7 @@ main = command(
     "python -m kerasdl.explain run=last input=digit.png method=gradcam,integrated_gradients,feature_maps",
     KEYS,
     run,
+    details="Explains the logit of the predicted class, or of target=. Red speaks for the class, blue against it.",
 )
 
 if __name__ == "__main__":

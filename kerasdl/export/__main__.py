@@ -1,7 +1,8 @@
 """`python -m kerasdl.export run=...`: files of the network that run elsewhere, each checked to be the same network.
 
-Every file takes raw uint8 images and gives class probabilities. It is loaded again in its own runtime and compared
-with Keras on real images; one that fails isn't kept. Files are made and compared by `kerasdl.export.making`.
+Every file takes raw features and gives what the task hands over, e.g. images uint8 and class probabilities. It is
+loaded again in its own runtime and compared with Keras on real examples; one that fails isn't kept. Files are made and
+compared by `kerasdl.export.making`.
 """
 
 import sys
@@ -30,7 +31,7 @@ KEYS = (
     Key("format", f"some of {','.join(_NAMES)} (default: all whose packages are installed)", parse=choices(*_NAMES)),
     Key("output", "a directory (default: exports/<first 8 digits of the run id>)"),
     OVERWRITE,
-    Key("examples", "number of images on which each file is compared with Keras", 1000, integer(1)),
+    Key("examples", "number of examples on which each file is compared with Keras", 1000, integer(1)),
     Key("split", "where they are from: test, validation or train", "test", choice(*_SPLITS)),
 )
 
@@ -52,7 +53,8 @@ def run(values: Values) -> int:
             source = _source(network, data)
             check = _check(source, data, values["split"], values["examples"])
             _row("run", f"{network.id}, {network.model.name} trained on {data.info.name}")
-            _row("check", f"{len(check.labels):,} images of {check.split}, {100 * check.accuracy:.2f} % right in Keras")
+            right = "" if check.accuracy is None else f", {100 * check.accuracy:.2f} % right in Keras"
+            _row("check", f"{check.size:,} examples of {check.split}{right}")
             return _export(network, values, data, source, check, formats, directory)
 
 
@@ -88,23 +90,28 @@ def _directory(output: str, overwrite: bool) -> Path:
 
 
 def _source(network: trained.Trained, data: "Data") -> "Source":
-    from kerasdl.export.formats.litert_int8 import CALIBRATION_IMAGES
+    from kerasdl.export.formats.litert_int8 import CALIBRATION_EXAMPLES
     from kerasdl.export.source import Source, in_float32
 
-    calibration = trained.examples(data.train, CALIBRATION_IMAGES)
-    return Source(in_float32(network.model), calibration["image"])
+    batch = trained.examples(data.train, CALIBRATION_EXAMPLES)
+    calibration = {name: batch[name] for name in network.signature.inputs}
+    return Source(in_float32(network.model), network.signature, calibration)
 
 
 def _check(source: "Source", data: "Data", split: str, examples: int) -> "Check":
-    """Returns what files are compared on: images of the split asked for, else of the first that there is."""
+    """Returns what files are compared on: examples of the split asked for, else of the first that there is."""
     from kerasdl.export.verification import check_of
 
     splits = {each.name: each for each in (data.test, data.validation, data.train) if each is not None}
     name = next(name for name in (split, *_SPLITS) if name in splits)
     if name != split:
-        warn(f"the run has no {split} split: files are compared on images of {name}.")
+        warn(f"the run has no {split} split: files are compared on examples of {name}.")
     batch = trained.examples(splits[name], examples)
-    return check_of(source.model, name, batch["image"], batch["label"])
+    labels = None
+    if source.signature.gives("label"):
+        targets = data.info.features.targets
+        labels = batch[next(target for target, feature in targets.items() if feature.kind == "label")]
+    return check_of(source.predict, name, {each: batch[each] for each in source.signature.inputs}, labels)
 
 
 def _export(
@@ -123,9 +130,11 @@ def _export(
     with whole_directory(directory, values["overwrite"]) as folder:
         outcomes = [_make(format, source, folder, check) for format in formats]
         rows = table.csv_text(outcomes, check)
-        if all(outcome.problem for outcome in outcomes):
+        if not any(outcome.is_kept for outcome in outcomes):
             network.results.text(rows, f"export/{_TABLE}")
             _show(outcomes)
+            if all(outcome.skipped for outcome in outcomes):
+                raise UserError("no file is written: none of these formats is for such a model. Name another format.")
             raise UserError("no file gives the results of Keras, so none is kept.")
         (folder / _TABLE).write_text(rows, encoding="utf-8")
         card.write(folder, card.Export(network, values["checkpoint"], data, source, check, outcomes))
@@ -143,7 +152,9 @@ def _make(format: Format, source: "Source", folder: Path, check: "Check") -> "Ou
 
     watch = Stopwatch()
     outcome = make(format, source, folder, check)
-    if outcome.problem:
+    if outcome.skipped:
+        _row(format.name, f"skipped: {outcome.skipped}")
+    elif outcome.problem:
         complain(f"{format.name} is not kept: {outcome.problem}")
     else:
         _row(format.name, f"{format.path} made and compared in {watch.seconds():.1f} s")
@@ -175,6 +186,9 @@ main = command(
     "python -m kerasdl.export run=last format=keras,litert_int8",
     KEYS,
     run,
+    details="Each file is loaded again in its own runtime and compared with Keras; one that differs too much is not "
+    "kept, and the exit code is 1. The scales of 8-bit files come from the training split. The directory appears whole "
+    "or not at all.",
 )
 
 if __name__ == "__main__":

@@ -24,12 +24,13 @@ from kerasdl.config.identity import deciding
 from kerasdl.export import samples, table
 from kerasdl.export.formats import Format
 from kerasdl.export.making import Outcome
-from kerasdl.export.source import Source, precision
-from kerasdl.export.verification import BATCH_SIZE, Check
+from kerasdl.export.source import PROBABILITIES, Source, as_predict, precision
+from kerasdl.export.verification import BATCH_SIZE, Check, in_batches
 from kerasdl.tracking.environment import cpu_model
 
 if TYPE_CHECKING:
     from kerasdl.data import Data
+    from kerasdl.data.features import Feature
     from kerasdl.trained import Trained
 
 NAME = "README.md"
@@ -61,14 +62,24 @@ class Export:
     @property
     def kept(self) -> list[Format]:
         """The formats whose files are kept."""
-        return [outcome.format for outcome in self.outcomes if not outcome.problem]
+        return [outcome.format for outcome in self.outcomes if outcome.is_kept]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the probabilities; none if the model doesn't give a label."""
+        return self.source.signature.class_names if self.check.labels is not None else ()
+
+    @property
+    def example(self) -> dict[str, np.ndarray]:
+        """The inputs of the first example of the check."""
+        return {name: values[0] for name, values in self.check.inputs.items()}
 
 
 def write(folder: Path, export: Export) -> None:
-    """Writes the card and its example image into a folder that has all other files by now."""
+    """Writes the card and its example into a folder that has all other files by now."""
     import jinja2
 
-    example = samples.write_example(export.check.images[0], folder)
+    example = samples.write_example(export.example, export.source.signature.inputs, folder)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kerasdl.export", "."),
         undefined=jinja2.StrictUndefined,
@@ -89,23 +100,45 @@ def write(folder: Path, export: Export) -> None:
 
 
 def _network(export: Export) -> dict[str, Any]:
-    network, names = export.network, export.network.class_names
-    height, width, channels = network.image_shape
+    network, names, signature = export.network, export.class_names, export.source.signature
     shown = ", ".join(names[:_MAX_CLASSES_IN_A_LINE])
+    model = network.config.model
+    parts = [model] if "_target_" in model else [node for node in model.values() if OmegaConf.is_config(node)]
     return {
         "name": network.model.name,
-        "architecture": network.config.model._target_,
+        "architecture": "`, `".join(part._target_ for part in parts),
         "version": kerasdl.__version__,
         "run_id": network.id,
         "checkpoint": export.checkpoint,
         "parameters": f"{network.model.count_params():,}",
-        "shape": f"{height}x{width}",
-        "shape_list": f"{height}, {width}, {channels}",
-        "channels": _COLORS.get(channels, f"{channels} channels"),
+        "signature": signature.describe(),
+        "task": signature.task,
+        "inputs": [(name, _described(feature)) for name, feature in signature.inputs.items()],
+        "outputs": [
+            (name, f"float32 {_listed((*values.shape[1:],))}", export.source.outputs[name].kind)
+            for name, values in export.check.outputs.items()
+        ],
+        "takes_images": any(feature.kind == "image" for feature in signature.inputs.values()),
+        "takes_one_image": signature.takes("image"),
+        "is_image_classifier": signature.takes("image") and bool(names),
+        "image_size": "x".join(map(str, signature.image.shape[:2])) if signature.takes("image") else "",
         "classes": len(names),
         "class_names": shown if len(names) <= _MAX_CLASSES_IN_A_LINE else f"{shown}, ... (all are listed below)",
         "trained_in": _trained_in(export),
     }
+
+
+def _described(feature: "Feature") -> str:
+    """Returns what an input is, in words: type, shape, and what it means."""
+    text = f"{feature.dtype} {_listed(feature.shape)} with any n"
+    if feature.kind != "image":
+        return f"{text}; in the unit of the data set"
+    channels = feature.shape[-1]
+    return f"{text}; pixels 0 to 255 as they are, {_COLORS.get(channels, f'{channels} channels')}"
+
+
+def _listed(shape: Sequence[int]) -> str:
+    return f"({', '.join(map(str, ('n', *shape)))})"
 
 
 def _trained_in(export: Export) -> str:
@@ -114,13 +147,18 @@ def _trained_in(export: Export) -> str:
     trained_in = precision(model)
     if trained_in == precision(export.source.model):
         return ""
-    own = np.asarray(model.predict(check.images, batch_size=BATCH_SIZE, verbose=0))
-    difference = np.abs(own - check.probabilities).max()
-    same = (own.argmax(axis=1) == check.probabilities.argmax(axis=1)).mean()
+    own = in_batches(as_predict(model, tuple(check.outputs)), check.inputs)
+    difference = max(np.abs(own[name] - wanted).max() / check.range_of(name) for name, wanted in check.outputs.items())
+    files = f"It was trained in {trained_in}; the files compute in float32 with the same weights."
+    if check.labels is None:
+        return (
+            f"{files} On the examples of the check no output differs from what it gives in {trained_in} by more than "
+            f"{difference:.2g} of its range."
+        )
+    same = (own[PROBABILITIES].argmax(axis=1) == check.predicted).mean()
     return (
-        f"It was trained in {trained_in}; the files compute in float32 with the same weights. On the images of the "
-        f"check no probability differs by more than {difference:.2g} from what it gives in {trained_in}, and "
-        f"{100 * same:.2f} % of the labels are the same."
+        f"{files} On the examples of the check no probability differs by more than {difference:.2g} from what it gives "
+        f"in {trained_in}, and {100 * same:.2f} % of the labels are the same."
     )
 
 
@@ -143,36 +181,53 @@ def _run(export: Export) -> dict[str, Any]:
 
 
 def _use(export: Export, example: str) -> dict[str, Any]:
-    names, probabilities = export.network.class_names, export.check.probabilities[0]
     alike = itertools.groupby(export.kept, lambda format: format.sample)
+    names, classes = export.source.names, export.class_names
     return {
-        "reading": samples.reading(example, export.network.image_shape, names).strip(),
-        "samples": [_sample(list(formats)) for _, formats in alike],
-        "example": example,
-        "example_label": names[export.check.labels[0]],
-        "example_predicted": names[probabilities.argmax()],
-        "example_probability": f"{probabilities.max():.4f}",
+        "reading": samples.reading(example, export.example, export.source.signature.inputs, classes).strip(),
+        "samples": [_sample(list(formats), names) for _, formats in alike],
+        "showing": samples.showing(names, classes),
+        "example": _example(export, example),
     }
 
 
-def _sample(formats: Sequence[Format]) -> tuple[str, str]:
+def _sample(formats: Sequence[Format], names: samples.Names) -> tuple[str, str]:
     """Returns which files a code sample is for, and the sample, which has the first of them."""
     files = " or ".join(f"{format.title} (`{format.path}`)" for format in formats)
-    return files, formats[0].sample.replace("{path}", formats[0].path).strip()
+    return files, formats[0].sample(formats[0].path, names).strip()
+
+
+def _example(export: Export, path: str) -> str:
+    """Returns what the example is, and what Keras gives for it."""
+    check, classes = export.check, export.class_names
+    what = f"`{path}` is" if path else "The inputs above are those of"
+    if check.labels is not None:
+        probabilities = check.outputs[PROBABILITIES][0]
+        return (
+            f"{what} the first {'image' if export.source.names.is_image else 'example'} of the check and shows class "
+            f"{classes[check.labels[0]]}. Keras predicts {classes[probabilities.argmax()]}, with probability "
+            f"{probabilities.max():.4f}."
+        )
+    given = [
+        f"`{name}` {values[0].item():.6g}" if values[0].size == 1 else f"`{name}` with mean {values[0].mean():.6g}"
+        for name, values in check.outputs.items()
+    ]
+    return f"{what} the first example of the check. Keras gives {' and '.join(given)}."
 
 
 def _verification(export: Export) -> dict[str, Any]:
     check = export.check
     has_int8 = any(format.name == "litert_int8" for format in export.kept)
     return {
-        "check_images": f"{len(check.labels):,}",
+        "check_size": f"{check.size:,}",
         "check_split": check.split,
-        "check_accuracy": f"{100 * check.accuracy:.2f} %",
+        "check_accuracy": "" if check.accuracy is None else f"{100 * check.accuracy:.2f} %",
         "batch_size": BATCH_SIZE,
         "table": table.markdown(export.outcomes),
         "tolerances": table.tolerances(export.outcomes),
         "not_kept": [(outcome.format.name, outcome.problem) for outcome in export.outcomes if outcome.problem],
-        "calibration": len(export.source.calibration) if has_int8 else 0,
+        "skipped": [(outcome.format.name, outcome.skipped) for outcome in export.outcomes if outcome.skipped],
+        "calibration": len(next(iter(export.source.calibration.values()))) if has_int8 else 0,
         "processor": f"{cpu_model()}, {os.cpu_count()} threads",
     }
 

@@ -22,13 +22,19 @@ class Outcome:
         format: which.
         tolerance: what was tolerated.
         measured: what the file did; None if it couldn't be written or loaded.
-        problem: why the file isn't kept; "" if it is.
+        problem: why the file isn't kept; "" if there is nothing wrong.
+        skipped: why none was made, as the format isn't for such models; "" if one was.
     """
 
     format: Format
     tolerance: Tolerance
     measured: Measured | None
     problem: str
+    skipped: str = ""
+
+    @property
+    def is_kept(self) -> bool:
+        return not self.problem and not self.skipped
 
 
 def make(format: Format, source: Source, folder: Path, check: Check) -> Outcome:
@@ -39,10 +45,12 @@ def make(format: Format, source: Source, folder: Path, check: Check) -> Outcome:
     """
     path, tolerance = folder / format.path, TOLERANCES[format.name]
     measured = None
+    if skipped := format.unsuited(source):
+        return Outcome(format, tolerance, None, "", skipped)
     try:
         with quiet():
             format.write(source, path)
-            measured = measure(format.load(path), path, check)
+            measured = measure(format.load(path, source.names), path, check)
         problem = complaint(measured, check, tolerance)
     except UserError as error:
         problem = str(error)

@@ -4,6 +4,7 @@ It is kept in the model's metadata. Commands on a run say by it which runs they 
 line.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -69,8 +70,9 @@ class Signature:
         metadata: dict[str, Any] = {
             "signature": {
                 "task": self.task,
-                "inputs": {name: feature.to_json() for name, feature in self.inputs.items()},
-                "outputs": {name: feature.to_json() for name, feature in self.outputs.items()},
+                # Lists, since MLflow sorts the keys of a mapping.
+                "inputs": [{"name": name, **feature.to_json()} for name, feature in self.inputs.items()],
+                "outputs": [{"name": name, **feature.to_json()} for name, feature in self.outputs.items()],
                 "fitted": dict(self.fitted),
             }
         }
@@ -90,8 +92,8 @@ class Signature:
         if saved := metadata.get("signature"):
             return cls(
                 saved["task"],
-                {name: Feature.from_json(each) for name, each in saved["inputs"].items()},
-                {name: Feature.from_json(each) for name, each in saved["outputs"].items()},
+                {each["name"]: Feature.from_json(each) for each in saved["inputs"]},
+                {each["name"]: Feature.from_json(each) for each in saved["outputs"]},
                 saved["fitted"],
             )
         names = metadata.get("class_names")
@@ -105,5 +107,9 @@ class Signature:
 
 
 def _kinds(features: Mapping[str, Feature]) -> str:
-    kinds = [feature.kind for feature in features.values()]
-    return ", ".join(f"{kinds.count(kind)} {kind}s" if kinds.count(kind) > 1 else kind for kind in dict.fromkeys(kinds))
+    """Returns the kinds of features in a few words, numbers counted one by one."""
+    counts: dict[str, int] = {}
+    for feature in features.values():
+        size = math.prod(feature.shape) if feature.kind == "number" else 1
+        counts[feature.kind] = counts.get(feature.kind, 0) + size
+    return ", ".join(f"{count} {kind}s" if count > 1 else kind for kind, count in counts.items())

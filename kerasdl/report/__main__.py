@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasdl.commands import needs, paragraphs
 from kerasdl.config.composition import key_values, place
 from kerasdl.config.explain import did_you_mean
 from kerasdl.config.metrics import PREFERRED, is_maximized
@@ -201,9 +202,11 @@ def _print(report: "Report") -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kerasdl-report",
-        description=(
+        description=paragraphs(
             "Writes a run's page (run=), or shows a table of many runs: a row for each configuration, with its mean "
-            "over seeds."
+            "over seeds.",
+            "The printed command is composed and its hash compared with the run's. The page runs no script.",
+            needs("report"),
         ),
         epilog="Examples: python -m kerasdl.report run=last\n"
         "          python -m kerasdl.report sweep=lr compare=1,2 output=lr.md,lr.png",

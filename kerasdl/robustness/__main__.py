@@ -262,6 +262,8 @@ main = command(
     "python -m kerasdl.robustness run=last attacks=pgd norms=linf corruptions=none",
     KEYS,
     run,
+    details="Budgets are on the scale where black is 0 and white 1. An example counts as right if it is right with and "
+    "without the attack, and after every restart. Intervals are 95 %.",
 )
 
 if __name__ == "__main__":

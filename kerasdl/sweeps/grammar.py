@@ -1,7 +1,6 @@
-"""From Hydra's grammar to a sweep's space.
+"""Reads what a sweep searches, from the command line and the configuration's `sweep.space` and `sweep.when`.
 
-Hydra's grammar says what is swept (`0.01,0.1`, `choice(...)`, `range(...)`, `interval(...)`, `glob(...)`), on the
-command line and in the configuration's `sweep.space` and `sweep.when` alike. What that spans is `kerasdl.sweeps.space`.
+Both use Hydra's grammar: `0.01,0.1`, `choice(...)`, `range(...)`, `interval(...)`, `glob(...)`.
 """
 
 import random
@@ -20,18 +19,18 @@ def read_space(
 ) -> Space:
     """Reads a command line and the configuration's `sweep.space` and `sweep.when`.
 
-    What is typed wins over what is configured, and of what is typed twice the last.
+    The command line takes precedence over the configuration, and of what is typed twice the last.
 
     Args:
         typed: overrides of the command line.
         space: key -> values in Hydra's grammar, or a fixed value.
         when: conditions such as `optimizer=sgd` or `optimizer=sgd,model=cnn` -> a space that applies under it. Where
-            several apply to one key, the first does.
-        loader: Hydra's configuration loader, which knows what a `glob` finds.
+            several hold for one key, the first applies.
+        loader: Hydra's configuration loader, which resolves `glob`.
         seed: of `shuffle(...)`.
 
     Raises:
-        ConfigError: a condition that can't be read or nothing decides, or a range without numbers.
+        ConfigError: a condition can't be read or nothing decides it, or a range is empty.
         OverrideParseException: Hydra's, for values that it can't read.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -61,21 +60,21 @@ def read_space(
 
 
 def _last(overrides: Sequence[Any]) -> list[Any]:
-    """Leaves out what is typed again further right, as Hydra does: `seed=0,1 seed=5` sweeps nothing."""
+    """Leaves out what is typed again further right, as Hydra does: `seed=0,1 seed=5` doesn't sweep."""
     last = {_name(override): override for override in overrides}
     swept = {_name(override) for override in overrides if override.is_sweep_override()}
     return [item for item in overrides if _name(item) not in swept or last[_name(item)] is item]
 
 
 def _ordered(axes: Sequence[Axis], known: Container[str]) -> list[Axis]:
-    """Returns axes under conditions so that each stands behind those that its condition asks for."""
+    """Returns conditional axes in an order in which each follows those that its condition depends on."""
     waiting, ordered = [*axes], []
     while waiting:
         pending = {axis.name for axis in waiting}
         ready = [axis for axis in waiting if pending.isdisjoint(axis.when or ())]
         if not ready:
             raise ConfigError(
-                f"sweep.when: {', '.join(sorted(pending))} depend on each other. Leave one condition out."
+                f"sweep.when: {', '.join(sorted(pending))} depend on each other. Remove one of the conditions."
             )
         ordered += ready
         waiting = [axis for axis in waiting if axis not in ready]
@@ -84,8 +83,8 @@ def _ordered(axes: Sequence[Axis], known: Container[str]) -> list[Axis]:
         for key, value in (axis.when or {}).items():
             if key not in known and key not in names:
                 raise ConfigError(
-                    f"sweep.when: nothing says what {key} is, on which {axis.name} depends. Sweep it, or give it: "
-                    f"{key}={as_typed(value)}."
+                    f"sweep.when: {axis.name} depends on {key}, which is neither swept nor given. Sweep it, or give it "
+                    f"a value: {key}={as_typed(value)}."
                 )
     return ordered
 
@@ -101,7 +100,7 @@ def _axis(override: Any, when: Mapping[str, Value] | None = None) -> Axis:
         return Axis(key, {}, _interval(override, found.start, found.end), when)
     elements = list(override.sweep_iterator())
     if not elements:
-        raise ConfigError(f"{override.input_line}: nothing matches. Look at what there is with --help.")
+        raise ConfigError(f"{override.input_line}: nothing matches. --help lists what there is.")
     choices = {Override._get_value_element_as_str(item): _plain(item) for item in elements}
     if override.is_range_sweep() and len(elements) > 1:
         return Axis(key, choices, _interval(override, min(elements), max(elements), abs(override.value().step)), when)
@@ -111,16 +110,16 @@ def _axis(override: Any, when: Mapping[str, Value] | None = None) -> Axis:
 def _interval(override: Any, low: float, high: float, step: float | None = None) -> Interval:
     log = "log" in override.value().tags
     if not low <= high:
-        raise ConfigError(f"{override.input_line}: an interval must begin with its lower end.")
+        raise ConfigError(f"{override.input_line}: an interval must start with its lower end.")
     if log and not low > 0:
-        raise ConfigError(f"{override.input_line}: a logarithmic interval must be of numbers > 0. Received: {low:g}.")
+        raise ConfigError(f"{override.input_line}: a logarithmic interval must have ends > 0. Received: {low:g}.")
     if log and step not in (None, 1):
-        raise ConfigError(f"{override.input_line}: a logarithmic range must have steps of 1. Received: {step:g}.")
+        raise ConfigError(f"{override.input_line}: a logarithmic range must have step 1. Received: {step:g}.")
     return Interval(low, high, step, log)
 
 
 def _plain(value: Any) -> Value:
-    """Returns a number, bool, None or a text as it is, and a list or dict as what one would type for it."""
+    """Returns a number, bool, None or text as it is, and a list or dict as it would be typed."""
     from hydra.core.override_parser.types import Override, QuotedString
 
     if value is None or isinstance(value, bool | int | float | str):
@@ -137,12 +136,14 @@ def _condition(text: str, parser: Any) -> dict[str, Value]:
         if len(pairs) == len(parsed) and "" not in pairs and "" not in pairs.values():
             return {key: _plain(value) for key, value in pairs.items()}
     except HydraException:
-        pass  # refused below, in our words
-    raise ConfigError(f"sweep.when: a condition must be key=value, or several with commas. Received: {text!r}.")
+        pass  # refused below, in one clear line
+    raise ConfigError(
+        f"sweep.when: a condition must be key=value, or several of them separated by commas. Received: {text!r}."
+    )
 
 
 def _as_overrides(space: Mapping[str, Any]) -> list[str]:
-    """Returns what one would type for a mapping of a YAML file."""
+    """Returns the overrides that would be typed for a mapping of a YAML file."""
     from hydra.core.override_parser.types import Override
 
     texts = []

@@ -12,12 +12,13 @@ from optuna.trial import FrozenTrial
 
 from kerasdl.errors import ConfigError
 from kerasdl.seeds import derive
+from kerasdl.sweeps.space import Space, Value
 
 
-class Reseeded(BaseSampler):
-    """Draws each trial with a seed of its own, so that an interrupted sweep goes on as if it never had been.
+class ReseededSampler(BaseSampler):
+    """Draws each trial with a seed of its own, so that an interrupted sweep continues as if it hadn't been interrupted.
 
-    Optuna's samplers draw from one stream; begun again with the same seed they would repeat their first trials.
+    Optuna's samplers draw from one stream: started again with the same seed, they would repeat their first trials.
 
     Args:
         make: makes the sampler for a seed.
@@ -28,10 +29,10 @@ class Reseeded(BaseSampler):
         self._make = make
         self._seed = seed
         self._sampler: BaseSampler
-        self.at(0, 0)
+        self.reseed(0, 0)
 
-    def at(self, index: int, attempt: int) -> None:
-        """The next trial is the sweep's `index`th; `attempt` counts how often its draw was one that exists."""
+    def reseed(self, index: int, attempt: int) -> None:
+        """Makes the sampler for the sweep's trial `index`; `attempt` counts its draws that gave an existing trial."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             self._sampler = self._make(derive(self._seed, "sampler", index, attempt))
@@ -52,7 +53,34 @@ class Reseeded(BaseSampler):
         self._sampler.after_trial(study, trial, state, values)
 
 
-def sampler(name: str, seed: int) -> Reseeded:
+def draw(study: Study, trial_id: int, space: Space) -> dict[str, Value]:
+    """Lets a study's sampler choose the values of a running trial, and returns them by axis key.
+
+    Args:
+        study: Optuna's.
+        trial_id: Optuna's, in the storage.
+        space: what is searched.
+
+    Raises:
+        ConfigError: the space differs from that of the study's earlier trials.
+    """
+    # As `Study.ask` does: otherwise the sampler would see the trials as they were at its first draw.
+    study._thread_local.cached_all_trials = None
+    chosen: dict[str, Value] = {}
+    try:
+        trial = optuna.trial.Trial(study, trial_id)
+        for axis in space.axes:
+            if space.applies(axis, chosen):
+                chosen[axis.key] = axis.rounded(trial._suggest(axis.name, axis.distribution()))
+    except ValueError as error:
+        raise ConfigError(
+            f"sweep: a swept key has other values than in the study's earlier trials ({str(error).rstrip('.')}). "
+            "Give the changed sweep another sweep.name."
+        ) from error
+    return chosen
+
+
+def sampler(name: str, seed: int) -> ReseededSampler:
     """Returns the sampler that `sweep.sampler` names.
 
     Raises:
@@ -62,13 +90,13 @@ def sampler(name: str, seed: int) -> Reseeded:
         raise ConfigError("sweep=gp needs PyTorch. Install it: pip install 'kerasdl[gp]', or choose sweep=tpe.")
     makers: dict[str, Callable[[int], BaseSampler]] = {
         "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-        # multivariate and group: keys that go together are drawn together, also in conditional spaces.
+        # multivariate and group: keys that belong together are drawn together, also in conditional spaces.
         "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True),
         "cmaes": lambda seed: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
         "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
     }
-    # A grid asks its sampler nothing.
-    return Reseeded(makers.get(name, makers["random"]), seed)
+    # A grid never asks its sampler.
+    return ReseededSampler(makers.get(name, makers["random"]), seed)
 
 
 def pruner(name: str, settings: Any) -> optuna.pruners.BasePruner:
@@ -88,6 +116,6 @@ def pruner(name: str, settings: Any) -> optuna.pruners.BasePruner:
         case "hyperband":
             return optuna.pruners.HyperbandPruner(max_resource=settings.max_resource, **asynchronous)
         case "asha":
-            # Asynchronous successive halving (Li et al., 2018): nobody waits for a rung to fill.
+            # Asynchronous successive halving (Li et al., 2018): no trial waits for a rung to fill.
             return optuna.pruners.SuccessiveHalvingPruner(**asynchronous)
     return optuna.pruners.NopPruner()

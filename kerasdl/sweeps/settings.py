@@ -1,4 +1,4 @@
-"""What the configuration's `sweep` group means: its checks, its objectives, and the name of a sweep that has none."""
+"""The `sweep` group of the configuration: its checks, its objectives, and the name of a sweep that isn't given one."""
 
 import hashlib
 import json
@@ -15,7 +15,6 @@ from kerasdl.sweeps.space import Space, names
 from kerasdl.sweeps.trials import Objective
 from kerasdl.tracking import secrets
 
-# What a trial knows of itself beside its metrics.
 _CHOICES = {
     "sampler": ("grid", "random", "tpe", "cmaes", "gp"),
     "pruner": ("none", "median", "percentile", "hyperband", "asha"),
@@ -30,8 +29,8 @@ _AT_LEAST = {
     "pruning.min_resource": 1,
     "pruning.reduction_factor": 2,
 }
-# Overrides that change no result.
-_ASIDE = (
+# Overrides that don't change a result.
+_WITHOUT_EFFECT = (
     *("sweep.", "sweep=", "paths.", "tracking"),
     *("trainer.checkpoint", "trainer.steps_per_call", "data.data_dir", "data.manual_dir"),
 )
@@ -42,7 +41,7 @@ def check_sweep(config: DictConfig) -> None:
     """Raises ConfigError, naming the key, for the first thing in the `sweep` group that can't work."""
     sweep = config.sweep
     if config.resume != "never":
-        raise ConfigError("resume: a sweep resumes by itself. Type its command again, without resume=.")
+        raise ConfigError("resume: a sweep resumes by itself. Run its command again, without resume=.")
     for key, choices in _CHOICES.items():
         if sweep[key] not in choices:
             hint = did_you_mean(sweep[key], choices)
@@ -61,39 +60,41 @@ def check_sweep(config: DictConfig) -> None:
     if resource != "auto" and not (isinstance(resource, int) and resource >= 1):
         raise ConfigError(f"sweep.pruning.max_resource must be auto or an integer >= 1. Received: {resource}.")
     if sweep.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", sweep.name):
-        raise ConfigError(f"sweep.name must be of letters, digits, '.', '_' and '-'. Received: '{sweep.name}'.")
+        raise ConfigError(
+            f"sweep.name must consist of letters, digits, '.', '_' and '-', at most 80. Received: '{sweep.name}'."
+        )
     if sweep.sampler != "grid" and sweep.trials is None:
         raise ConfigError(
-            f"sweep.trials must say how many trials {sweep.sampler} shall choose. Example: sweep.trials=20"
+            f"sweep.trials must be the number of trials that {sweep.sampler} is to choose. Example: sweep.trials=20"
         )
     if sweep.sampler == "grid" and sweep.trials is not None:
         raise ConfigError(
             f"sweep.trials must be null for a grid, which tries all its points. Received: {sweep.trials}. "
-            "Let values be chosen instead, e.g. with sweep=random."
+            "To try fewer, let a sampler choose: sweep=random."
         )
     if sweep.pruner != "none":
         _check_prunable(objectives(config))
 
 
 def objectives(config: DictConfig) -> tuple[Objective, ...]:
-    """Returns what `sweep.metric` and `sweep.direction` ask for.
+    """Returns what `sweep.metric` and `sweep.direction` say.
 
     Raises:
-        ConfigError: there is no such metric, it is one of the test split, or the directions don't fit.
+        ConfigError: a metric doesn't exist or is one of the test split, or the directions don't fit the metrics.
     """
     metrics, directions = _listed(config.sweep.metric), _listed(config.sweep.direction)
     if directions == ["auto"]:
         directions = ["auto"] * len(metrics)
     if not metrics or len(directions) != len(metrics):
         raise ConfigError(
-            f"sweep.direction must have a direction for each of sweep.metric. Received: {len(directions)} for "
+            f"sweep.direction must have a direction for each metric of sweep.metric. Received: {len(directions)} for "
             f"{len(metrics)}."
         )
     for metric in metrics:
         if metric.startswith("test_"):
             raise ConfigError(
-                f"sweep.metric must not be of the test split, which then tests nothing any more. Received: {metric}. "
-                f"Take val_{metric[5:]}."
+                f"sweep.metric must not be of the test split, which must not decide anything. Received: {metric}. "
+                f"Use val_{metric[5:]}."
             )
         check_metric(config, metric, "sweep.metric", COSTS)
     return tuple(
@@ -102,20 +103,21 @@ def objectives(config: DictConfig) -> tuple[Objective, ...]:
     )
 
 
-def name_of(config: DictConfig, space: Space, goals: tuple[Objective, ...]) -> str:
-    """Returns `sweep.name`, or a name that the command decides: the swept keys, and a hash of what else was typed.
+def sweep_name(config: DictConfig, space: Space, objectives: tuple[Objective, ...]) -> str:
+    """Returns `sweep.name`, or a name made of the swept keys and a hash of what else was typed.
 
-    The swept values, their order and what changes no result are no part of it, so that a widened sweep is the same.
+    It doesn't depend on the swept values, their order, or keys that don't change a result, so that a sweep to which
+    values are added keeps its name.
     """
     if config.sweep.name:
         return config.sweep.name
     sampler = config.sweep.sampler
     decisive = {
-        "fixed": sorted(override for override in space.fixed if not override.lstrip("+~").startswith(_ASIDE)),
+        "fixed": sorted(override for override in space.fixed if not override.lstrip("+~").startswith(_WITHOUT_EFFECT)),
         "axes": sorted({axis.key for axis in space.axes}),
         # A grid draws nothing: its seed only shuffles.
         "sampler": [sampler] if sampler == "grid" else [sampler, config.sweep.seed],
-        "metrics": [goal.metric for goal in goals],
+        "metrics": [goal.metric for goal in objectives],
         "experiment": config.tracking.experiment,
     }
     digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:6]
@@ -124,26 +126,29 @@ def name_of(config: DictConfig, space: Space, goals: tuple[Objective, ...]) -> s
     return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([*(listed or ["single"]), digest]))
 
 
-def _check_prunable(goals: tuple[Objective, ...]) -> None:
-    if len(goals) > 1:
-        raise ConfigError("sweep.pruner needs a single sweep.metric: with several nobody knows which trial is behind.")
-    if goals[0].metric in COSTS:
+def _check_prunable(objectives: tuple[Objective, ...]) -> None:
+    if len(objectives) > 1:
         raise ConfigError(
-            f"sweep.pruner needs a sweep.metric of evaluations, e.g. val_accuracy. Received: {goals[0].metric}."
+            "sweep.pruner needs a single sweep.metric: with several, trials can't be ranked while they run."
+        )
+    if objectives[0].metric in COSTS:
+        raise ConfigError(
+            "sweep.pruner needs a sweep.metric that each evaluation gives, e.g. val_accuracy. "
+            f"Received: {objectives[0].metric}."
         )
 
 
-def shown(config: DictConfig) -> DictConfig:
-    """Returns the configuration as it may be kept: without Hydra's node, and without the storage's password."""
+def without_secrets(config: DictConfig) -> DictConfig:
+    """Returns the configuration as it may be kept: without Hydra's node and without the storage's password."""
     kept = OmegaConf.create({key: value for key, value in config.items_ex(resolve=False) if key != "hydra"})
     if kept.sweep.storage:
         kept.sweep.storage = secrets.hide(kept.sweep.storage)
     return kept
 
 
-def describe(config: DictConfig, space: Space) -> dict[str, Any]:
-    """Returns the params of a sweep's own run: the settings, and what each swept key may be."""
-    settings: Any = OmegaConf.to_container(shown(config).sweep)
+def params_of(config: DictConfig, space: Space) -> dict[str, Any]:
+    """Returns the params of a sweep's own run: the settings, and the values of each swept key."""
+    settings: Any = OmegaConf.to_container(without_secrets(config).sweep)
     settings = {key: value for key, value in settings.items() if key not in ("space", "when", "dry_run")}
     swept = {re.sub(r"[^\w./ -]", "_", axis.name): axis.describe() for axis in space.axes}
     return {"sweep": settings, "swept": swept}

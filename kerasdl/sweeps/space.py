@@ -1,7 +1,7 @@
-"""What a sweep's command line spans: fixed overrides, swept keys, and keys that are swept only under a condition.
+"""What a sweep searches: fixed overrides, swept keys, and keys that are swept only under a condition.
 
-From it come a grid's points, Optuna's distributions, and each trial's overrides. How it is read from what was typed is
-the business of `kerasdl.sweeps.grammar`.
+It gives a grid's points, Optuna's distributions, and each trial's overrides. `kerasdl.sweeps.grammar` reads it from the
+command line.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ Value = int | float | bool | str | None
 
 @dataclass(frozen=True)
 class Interval:
-    """A range of numbers: both ends belong to it; `step` is None for a continuous one."""
+    """A range of numbers, both ends included; `step` is None for a continuous one."""
 
     low: float
     high: float
@@ -31,9 +31,9 @@ class Axis:
     """A swept key.
 
     Attributes:
-        key: as it stands on the command line, e.g. `optimizer.learning_rate`, `model` or `+tracking.tags.kind`.
-        choices: text of each value as Hydra reads it, with the value itself, in order; empty for a continuous interval.
-        interval: the numbers between two; None for values that are no range.
+        key: as typed on the command line, e.g. `optimizer.learning_rate`, `model` or `+tracking.tags.kind`.
+        choices: each value by its text, which Hydra reads, in order; empty for a continuous interval.
+        interval: the range of numbers; None for values that are no range.
         when: the axis applies only if these keys have these values.
     """
 
@@ -48,7 +48,7 @@ class Axis:
         return self.key.lstrip("+")
 
     def describe(self) -> str:
-        """Returns its values in words."""
+        """Returns its values for people to read, e.g. "0.0001 to 0.1, log"."""
         values = ", ".join(self.choices)
         if self.interval:
             step = f" in steps of {self.interval.step:g}" if self.interval.step else ""
@@ -67,13 +67,13 @@ class Axis:
             return IntDistribution(low, high, log=log, step=int(step or 1))
         return FloatDistribution(low, high, log=log, step=step)
 
-    def drawn(self, value: Value) -> Value:
-        """Returns a value that a sampler drew as somebody would type it: 0.3, where 0.1 + 2 * 0.1 is a little more."""
+    def rounded(self, value: Value) -> Value:
+        """Returns a value that a sampler drew as a person would type it: 0.3, where 0.1 + 2 * 0.1 is a little more."""
         stepped = self.interval is not None and isinstance(self.interval.step, float)
         return round(value, 12) if stepped and isinstance(value, float) else value
 
     def text(self, value: Value) -> str:
-        """Returns a value as the command line takes it."""
+        """Returns a value as typed, or as the command line would take it."""
         for text, choice in self.choices.items():
             if choice == value and type(choice) is type(value):
                 return text
@@ -82,11 +82,11 @@ class Axis:
 
 @dataclass(frozen=True)
 class Space:
-    """What a sweep spans.
+    """What a sweep searches.
 
     Attributes:
         fixed: overrides that all trials share, as typed.
-        axes: swept keys; one that depends on others comes behind them. A key may have several, for one condition each.
+        axes: swept keys; one that depends on others comes after them. A key may have several, each for one condition.
         given: the values of the fixed keys, by name.
     """
 
@@ -98,13 +98,13 @@ class Space:
         """Yields the values of each point of the grid, by axis key; the first axis varies slowest.
 
         Raises:
-            ConfigError: an axis is an interval, which has no end of points.
+            ConfigError: an axis is a continuous interval.
         """
         for axis in self.axes:
             if not axis.choices:
                 raise ConfigError(
-                    f"{axis.name}: a grid has no interval. List values ({axis.name}=0.1,0.2), or let Optuna choose: "
-                    "sweep=tpe sweep.trials=20."
+                    f"{axis.name}: a grid can't have an interval. List values ({axis.name}=0.1,0.2), or let Optuna "
+                    "choose: sweep=tpe sweep.trials=20."
                 )
         yield from self._points(self.axes, {})
 
@@ -120,7 +120,7 @@ class Space:
             yield from self._points(rest, {**chosen, axis.key: value})
 
     def samples(self) -> Iterator[dict[str, Value]]:
-        """Yields a few points that between them have each text of each axis: texts choose files and refer to keys."""
+        """Yields a few points that together have every text of every axis; texts choose files and refer to keys."""
         yield self._point({})
         for axis in self.axes:
             for value in axis.choices.values():
@@ -137,13 +137,13 @@ class Space:
         return chosen
 
     def applies(self, axis: Axis, chosen: Mapping[str, Value]) -> bool:
-        """Returns whether an axis is the one to choose from, given the values of the keys before it."""
-        known = {**self.given, **self.shown(chosen)}
+        """Returns whether a value is to be chosen from an axis, given the values of the keys before it."""
+        known = {**self.given, **self.by_name(chosen)}
         fits = all(key in known and known[key] == value for key, value in (axis.when or {}).items())
         return fits and axis.key not in chosen
 
     def axes_of(self, chosen: Mapping[str, Value]) -> dict[str, Axis]:
-        """Returns the axis that each chosen value is of, by key; a key that isn't swept any more has none."""
+        """Returns the axis of each chosen value, by key; a key that is no longer swept has none."""
         found: dict[str, Axis] = {}
         before: dict[str, Value] = {}
         for axis in self.axes:
@@ -152,13 +152,13 @@ class Space:
         return found
 
     def overrides(self, chosen: Mapping[str, Value]) -> list[str]:
-        """Returns a trial's whole list of overrides, for Hydra."""
+        """Returns all overrides of a trial, for Hydra."""
         axes = self.axes_of(chosen)
         texts = {key: axes[key].text(value) if key in axes else as_typed(value) for key, value in chosen.items()}
         return [*self.fixed, *(f"{key}={text}" for key, text in texts.items())]
 
-    def shown(self, chosen: Mapping[str, Value]) -> dict[str, Value]:
-        """Returns the values by the names that people know the keys by."""
+    def by_name(self, chosen: Mapping[str, Value]) -> dict[str, Value]:
+        """Returns chosen values by the names of their keys, without Hydra's prefix for adding."""
         return {key.lstrip("+"): value for key, value in chosen.items()}
 
 
@@ -168,7 +168,7 @@ def names(axes: Sequence[Axis]) -> list[str]:
 
 
 def as_typed(value: Value) -> str:
-    """Returns a value as the command line takes it, if nobody typed it."""
+    """Returns a value that nobody typed as the command line would take it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str) and not value.startswith(("[", "{")):

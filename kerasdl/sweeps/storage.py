@@ -1,4 +1,4 @@
-"""Where studies are kept: a database of their own, or a journal's file on a shared disk. Never MLflow's database."""
+"""Where studies are kept: in a database of their own or a journal file on a shared disk, never in MLflow's database."""
 
 import contextlib
 import logging
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 DATABASE = "optuna.db"
-# What SQLAlchemy takes for an address without a driver differs between its versions.
+# Which driver SQLAlchemy takes for an address that names none depends on its version.
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-# What makes others wait who make tables at the same time: a number or a name that only kerasdl takes.
+# Makes others wait that create tables at the same time: by a number or a name that only kerasdl uses.
 _LOCKS = {
     "postgresql": "SELECT pg_advisory_lock(5277637)",
     "mysql": "SELECT GET_LOCK('kerasdl', 60)",
@@ -29,7 +29,7 @@ _LOCKS = {
 
 
 def address(storage: str | None, output_dir: str | Path) -> str:
-    """Returns the address of the storage: a URL, or the absolute path of a journal's file.
+    """Returns the address of the storage: a URL, or the absolute path of a journal file.
 
     Args:
         storage: `sweep.storage`; None for the default.
@@ -44,17 +44,17 @@ def address(storage: str | None, output_dir: str | Path) -> str:
 
 
 def file_of(where: str) -> Path | None:
-    """Returns the file of an sqlite database or a journal; None for a server's database."""
+    """Returns the file of an sqlite database or a journal; None for a database on a server."""
     if "://" not in where:
         return Path(where)
     return Path(unquote(where.partition(":///")[2].partition("?")[0])) if where.startswith("sqlite") else None
 
 
 def open_storage(where: str) -> "BaseStorage":
-    """Opens the storage at an `address`, and makes it if there is none.
+    """Opens the storage at an `address`, and creates it if there is none.
 
     Raises:
-        ConfigError: it can't be opened; says why without the password.
+        ConfigError: it can't be opened; gives the reason, without the password.
     """
     import optuna
     from optuna.storages.journal import JournalFileBackend
@@ -80,20 +80,20 @@ def open_storage(where: str) -> "BaseStorage":
     except ImportError as error:
         extra = "mysql" if scheme.startswith("mysql") else "postgresql"
         raise ConfigError(
-            f"sweep.storage: no driver for {scheme}:// is installed. Install it: pip install 'kerasdl[{extra}]'."
+            f"sweep.storage: no driver for {scheme}:// is installed. Install one: pip install 'kerasdl[{extra}]'."
         ) from error
     except (SQLAlchemyError, OSError, RuntimeError, sqlite3.Error) as error:
         reason = secrets.hide(str(getattr(error, "orig", None) or error).strip().splitlines()[0])
         raise ConfigError(
-            f"sweep.storage: {secrets.hide(where)} can't be opened ({reason}). Start it, or name another."
+            f"sweep.storage: {secrets.hide(where)} can't be opened ({reason}). Start its server, or name another."
         ) from error
 
 
 @contextlib.contextmanager
 def _alone_on_server(where: str) -> Iterator[None]:
-    """Lets machines that begin at once make the tables one after another: together, all but one would fail.
+    """Makes machines that start together create the tables one after another: otherwise all but one would fail.
 
-    The lock belongs to the connection, so that the server frees it when its holder dies.
+    The lock belongs to the connection, so that the server releases it when its holder dies.
     """
     import sqlalchemy
 
@@ -106,22 +106,22 @@ def _alone_on_server(where: str) -> Iterator[None]:
 
 
 def _open_sqlite(where: str) -> "BaseStorage":
-    """Opens an sqlite database whose transactions come one after another.
+    """Opens an sqlite database whose transactions run one after another.
 
-    Optuna takes a trial by reading its state and then writing it, under a row's lock that sqlite doesn't have: two
-    processes could take the same. So each transaction begins with the lock of the whole file.
+    Optuna takes a trial by reading its state and then writing it, under a row lock, which sqlite doesn't have: two
+    processes could take the same trial. So each transaction begins with the lock of the whole file.
     """
     import optuna
     import sqlalchemy
 
-    timeout = {"timeout": 60, "isolation_level": None}  # None: the driver begins no transaction of its own
+    timeout = {"timeout": 60, "isolation_level": None}  # None: the driver begins no transactions itself
     storage = optuna.storages.RDBStorage(where, engine_kwargs={"connect_args": timeout})
     sqlalchemy.event.listen(storage.engine, "begin", lambda opened: opened.exec_driver_sql("BEGIN IMMEDIATE"))
     return storage
 
 
 def _make_sqlite(path: Path) -> None:
-    """Makes Optuna's sqlite file, whole: a process that is killed within it leaves no half of a database."""
+    """Creates Optuna's sqlite file in one step: a process that is killed meanwhile leaves no incomplete database."""
     import optuna
 
     if path.exists():
@@ -137,7 +137,7 @@ def _make_sqlite(path: Path) -> None:
 
 
 def _check_is_own(path: Path, where: str) -> None:
-    """Raises ConfigError for a database of MLflow's, whose tables would get in the way of Optuna's, or in memory."""
+    """Raises ConfigError for a database in memory, or one of MLflow, whose tables clash with Optuna's."""
     if not path.name or path.name == ":memory:":
         raise ConfigError(f"sweep.storage must name a file, e.g. sqlite:///{DATABASE}. Received: {where}.")
     tables: set[str] = set()
@@ -152,5 +152,5 @@ def _check_is_no_database(path: Path) -> None:
     with contextlib.suppress(OSError), path.open("rb") as file:
         if file.read(15) == b"SQLite format 3":
             raise ConfigError(
-                f"sweep.storage: {path} is an sqlite database, not a journal. Write sweep.storage=sqlite:///{path}."
+                f"sweep.storage: {path} is an sqlite database, not a journal. Use sweep.storage=sqlite:///{path}."
             )

@@ -1,155 +1,113 @@
-"""A sweep's trials in Optuna: whose turn it is, who works on what, and what came out.
+"""A sweep's trials in Optuna: which one is next, who works on which, and the results.
 
-Optuna's storage is the one truth about a sweep, whichever machine asks. A trial is a configuration: the hash of all
-that decides its result is its identity, kept as an attribute. What interrupts a trial puts it back to WAITING, with its
-reports, so that a pruner sees it where it was. A trial that failed stays FAIL; tried again it is a new one of Optuna's,
-with the number of the first as its `original`. Two machines that add or take the same configuration at once agree on
-the one with the lower number; the other is `dropped`.
+Optuna's storage holds the one true state of a sweep, for all machines. A trial is a configuration: the hash of all that
+decides its result identifies it, and is kept as an attribute. An interrupted trial returns to WAITING with its reports,
+so that a pruner sees it as it was. A failed trial stays FAIL; trying it again adds another of Optuna's trials, whose
+`original` is the number of the first. When two machines add or take the same configuration at once, the one with the
+lower number stays, and the other is marked as `dropped`.
 """
 
 import contextlib
-import warnings
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from kerasdl.errors import ConfigError
-from kerasdl.sweeps import owner
-from kerasdl.sweeps.samplers import Reseeded
+from kerasdl.sweeps import liveness
+from kerasdl.sweeps.optuna_trials import STATES, Claim, as_trial, claim_of, first_attempt, next_attempt, waiting_trial
+from kerasdl.sweeps.samplers import ReseededSampler, draw
 from kerasdl.sweeps.space import Space, Value
-from kerasdl.sweeps.stored import STATES, Claim, claim_of, original, storable, view
-from kerasdl.sweeps.trials import Objective, State, Trial
+from kerasdl.sweeps.trials import State, Trial
 
-_MAKER = "maker"
+# The study's attribute that says which process created it (`liveness.this_process`).
+CREATOR = "maker"
 _ACTIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-_KEPT = ("chosen", "overrides", "config_hash", "steps", "epoch", "seconds", "folder", "run_id")
 
 
 class Study:
     """One study; one thread of one process uses it.
 
-    Attributes:
-        is_new: whether this process made it, just now.
-
     Args:
-        storage: Optuna's.
-        name: of the study.
-        objectives: what it looks for; those of a study that exists must be the same.
-        sampler: chooses values.
-        pruner: ends hopeless trials.
-
-    Raises:
-        ConfigError: the study that exists looks for something else.
+        study: Optuna's.
+        sampler: chooses values; the study's own.
+        is_new: whether this process created the study, just now.
     """
 
-    def __init__(
-        self,
-        storage: optuna.storages.BaseStorage,
-        name: str,
-        objectives: Sequence[Objective],
-        sampler: Reseeded,
-        pruner: optuna.pruners.BasePruner,
-    ):
-        self.objectives = tuple(objectives)
+    def __init__(self, study: optuna.Study, sampler: ReseededSampler, is_new: bool):
+        self.is_new = is_new
+        self._study = study
         self._sampler = sampler
-        directions: list[Any] = ["maximize" if goal.maximize else "minimize" for goal in objectives]
-        metrics = [goal.metric for goal in objectives]
-        self.is_new = True
-        try:
-            self._study = optuna.create_study(
-                study_name=name, storage=storage, directions=directions, sampler=sampler, pruner=pruner
-            )
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self._study.set_metric_names(metrics)
-            self._study.set_user_attr(_MAKER, owner.this_process())
-        except DuplicatedStudyError:
-            self.is_new = False
-            self._study = optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
-            known = self._study.metric_names or metrics
-            if (known, [direction.name.lower() for direction in self._study.directions]) != (metrics, directions):
-                before = _said(known, [direction.name.lower() for direction in self._study.directions])
-                raise ConfigError(
-                    f"sweep.metric: sweep {name} is to {before}; it can't {_said(metrics, directions)} as well. "
-                    "Give the new sweep another sweep.name."
-                ) from None
-        # Optuna's, which reads a finished trial once: of 600 trials all in 10 ms instead of 400.
-        self._storage = self._study._storage
-        self._pruner = pruner
-        self._id = self._study._study_id
+        # Not the storage it was opened with: the study's reads a finished trial only once. All of 600 trials take 10 ms
+        # instead of 400.
+        self._storage = study._storage
+        self._id = study._study_id
+        self._has_one_objective = len(study.directions) == 1
 
-    # Looking
+    # The whole study
 
     def trials(self) -> list[Trial]:
-        """Returns all trials, each once, whatever attempts it took, in order."""
+        """Returns all trials, each once, however many attempts it took, by number."""
         latest: dict[int, FrozenTrial] = {}
         for trial in self._all():
-            latest[original(trial)] = trial
-        return [view(trial) for _, trial in sorted(latest.items())]
+            latest[first_attempt(trial)] = trial
+        return [as_trial(trial) for _, trial in sorted(latest.items())]
 
-    def is_made_by_another(self) -> bool:
-        """Returns whether a process made the study that isn't this one, and isn't known to have ended."""
-        return not self.is_new and not owner.is_dead(self.attribute(_MAKER) or {})
+    def was_created_by_another(self) -> bool:
+        """Returns whether another process created the study that isn't known to have ended."""
+        return not self.is_new and not liveness.has_ended(self.attribute(CREATOR) or {})
 
     def attribute(self, name: str) -> Any:
-        """Returns what all machines know about the study under a name, or None."""
+        """Returns an attribute of the study, which all machines see, or None."""
         return self._study.user_attrs.get(name)
 
     def set_attribute(self, name: str, value: Any) -> None:
         self._study.set_user_attr(name, value)
 
-    # Adding
+    # Adding trials
 
-    def add(self, space: Space, chosen: dict[str, Value], config_hash: str) -> None:
+    def add(self, space: Space, chosen: Mapping[str, Value], config_hash: str) -> None:
         """Adds a trial whose values are known."""
-        attributes = {"chosen": chosen, "overrides": space.shown(chosen), "config_hash": config_hash}
-        axes = space.axes_of(chosen)
-        params = {axis.name: chosen[key] for key, axis in axes.items()}
-        distributions = {axis.name: storable(axis.distribution()) for axis in axes.values()}
+        attributes = {"chosen": dict(chosen), "overrides": space.by_name(chosen), "config_hash": config_hash}
         try:
-            trial = optuna.trial.create_trial(
-                state=TrialState.WAITING, params=params, distributions=distributions, user_attrs=attributes
-            )
-            self._study.add_trial(trial)
+            self._study.add_trial(waiting_trial(space, chosen, attributes))
         except ValueError:
-            # Optuna's categories can't grow, a grid can: its values are in the attributes then, not in the params.
+            # Optuna's categories can't grow, a grid's values can: then they are in the attributes only.
             self._study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, user_attrs=attributes))
 
     def add_unsampled(self, attempt: int = 0) -> None:
-        """Adds a trial whose values the sampler will choose; `attempt` counts redraws of one that came up before."""
+        """Adds a trial whose values the sampler will choose; `attempt` counts draws that gave an existing trial."""
         self._study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, user_attrs={"attempt": attempt}))
 
     def retry_failed(self, numbers: Iterable[int]) -> None:
-        """Lets failed trials be tried again."""
+        """Adds another attempt for each of these trials whose latest attempt has failed."""
         wanted = set(numbers)
-        latest = {original(trial): trial for trial in self._all()}
+        latest = {first_attempt(trial): trial for trial in self._all()}
         for number, trial in latest.items():
             if number in wanted and trial.state is TrialState.FAIL:
-                self._again(trial)
+                self._study.add_trial(next_attempt(trial))
 
-    # Working
+    # Working on trials
 
-    def claim(self, hashes: Container[str] | None, total: int | None, but: Container[int] = ()) -> Claim | None:
+    def claim(self, hashes: Container[str] | None, total: int | None, excluded: Container[int] = ()) -> Claim | None:
         """Takes a waiting trial for this process, or returns None if there is none.
 
         Args:
-            hashes: identities that belong to the command; None takes every waiting trial.
-            total: how many trials there shall be; later ones are dropped.
-            but: numbers of trials to leave alone.
+            hashes: configurations that belong to the command; None takes every waiting trial.
+            total: how many trials the study is to have; later ones are dropped.
+            excluded: numbers of trials to leave alone.
         """
         for trial in self._all((TrialState.WAITING,)):
             config_hash = trial.user_attrs.get("config_hash")
-            if original(trial) in but or (hashes is not None and config_hash not in hashes):
+            if first_attempt(trial) in excluded or (hashes is not None and config_hash not in hashes):
                 continue
-            # The storage lets only one process do this, and only that one writes its name. If it is killed in between,
-            # the trial has no owner, gives no sign of life and is taken over.
+            # The storage lets only one process do this, and only that one sets itself as the owner. If it is killed in
+            # between, the trial has no owner and no heartbeat, and is taken over.
             if not self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
                 continue
-            self._set(trial, owner=owner.this_process())
-            if self._is_surplus(trial, total) or self._twin(trial, config_hash):
+            self._set(trial, owner=liveness.this_process())
+            if self._is_surplus(trial, total) or self._duplicate(trial, config_hash):
                 self.drop(trial._trial_id)
                 continue
             return claim_of(trial)
@@ -159,61 +117,48 @@ class Study:
         """Lets the sampler choose the values of a claimed trial, and returns them by axis key.
 
         Raises:
-            ConfigError: the space is another than that of the study's earlier trials.
+            ConfigError: the space differs from that of the study's earlier trials.
         """
         frozen = self._storage.get_trial(claim.id)
-        self._sampler.at(self._index(claim.number), frozen.user_attrs.get("attempt", 0))
-        # As `Study.ask` does: else the sampler would know the trials as they were at its first draw.
-        self._study._thread_local.cached_all_trials = None
-        chosen: dict[str, Value] = {}
-        try:
-            trial = optuna.trial.Trial(self._study, claim.id)
-            for axis in space.axes:
-                if space.applies(axis, chosen):
-                    chosen[axis.key] = axis.drawn(trial._suggest(axis.name, axis.distribution()))
-        except ValueError as error:
-            raise ConfigError(
-                f"sweep: the values of this study can't change ({str(error).rstrip('.')}). "
-                "Give the changed sweep another sweep.name."
-            ) from error
-        return chosen
+        self._sampler.reseed(self._index(claim.number), frozen.user_attrs.get("attempt", 0))
+        return draw(self._study, claim.id, space)
 
     def identify(self, claim: Claim, space: Space, chosen: dict[str, Value], config_hash: str) -> Trial | None:
-        """Notes what a claimed trial is; returns an earlier one that is the same, if there is one."""
-        self._set(claim.id, chosen=chosen, overrides=space.shown(chosen), config_hash=config_hash)
-        twin = self._twin(self._storage.get_trial(claim.id), config_hash)
-        return view(twin) if twin else None
+        """Keeps the configuration of a claimed trial; returns the trial that already has this configuration, if any."""
+        self._set(claim.id, chosen=chosen, overrides=space.by_name(chosen), config_hash=config_hash)
+        duplicate = self._duplicate(self._storage.get_trial(claim.id), config_hash)
+        return as_trial(duplicate) if duplicate else None
 
-    def note(self, claim: Claim, **attributes: Any) -> None:
-        """Notes attributes of a claimed trial: `folder`, `run_id`, `epoch`, `seconds`."""
+    def keep(self, claim: Claim, **attributes: Any) -> None:
+        """Keeps attributes of a claimed trial: `folder`, `run_id`, `epoch`, `seconds`."""
         self._set(claim.id, **attributes)
 
     def report(self, claim: Claim, step: int, value: float, epoch: int) -> None:
-        """Keeps the first objective's value at a training step, unless it is known from before an interruption."""
+        """Keeps the first objective's value at a training step, unless it was reported before an interruption."""
         trial = self._storage.get_trial(claim.id)
         steps = trial.user_attrs.get("steps", [])
         if step in steps:
             return
-        # The steps come last: killed before, the report is made again, in the same place.
-        if len(self.objectives) == 1:
+        # The steps come last: if the process is killed before, the report is made again, in the same place.
+        if self._has_one_objective:
             with _unless_taken():
-                # Optuna counts evaluations: a step of a small batch is less than one of a large batch.
+                # By evaluation, because a step of a small batch is less than a step of a large one.
                 self._storage.set_trial_intermediate_value(claim.id, len(steps) + 1, value)
-        else:  # Optuna has no reports for several objectives
+        else:  # Optuna takes no reports with several objectives
             self._set(claim.id, reports=[*trial.user_attrs.get("reports", [])[: len(steps)], value])
         self._set(claim.id, steps=[*steps, step], epoch=epoch)
 
     def last_report(self, claim: Claim) -> list[float] | None:
-        """Returns the value of a trial's last evaluation, as what a pruned trial came to."""
+        """Returns a trial's last reported value, the result of a pruned trial; None before the first report."""
         reported = self._storage.get_trial(claim.id).intermediate_values
         return [reported[max(reported)]] if reported else None
 
     def should_prune(self, claim: Claim) -> bool:
-        """Returns whether the pruner would end a claimed trial after its last report."""
-        if len(self.objectives) > 1:
+        """Returns whether the pruner ends a claimed trial after its last report."""
+        if not self._has_one_objective:
             return False
         with _unless_taken():
-            return self._pruner.prune(self._study, self._storage.get_trial(claim.id))
+            return self._study.pruner.prune(self._study, self._storage.get_trial(claim.id))
         return False
 
     def finish(self, claim: Claim, state: State, values: Sequence[float] | None, **attributes: Any) -> bool:
@@ -235,74 +180,62 @@ class Study:
         return False
 
     def release(self, claim: Claim, **attributes: Any) -> None:
-        """Puts a claimed trial back, so that it goes on later."""
-        # Without its owner, who may be dead: else it would look like an orphan until the next one has written its name.
+        """Puts a claimed trial back, to be resumed later."""
+        # Without its owner, which may be dead: the next one would look dead until it has set itself as the owner.
         self._set(claim.id, owner={}, **attributes)
         with _unless_taken():
             self._storage.set_trial_state_values(claim.id, TrialState.WAITING)
 
     def drop(self, trial_id: int) -> None:
-        """Takes a trial out of the study, because it is there twice or too many."""
+        """Takes out of the study a trial that is a duplicate, or one too many."""
         self._set(trial_id, dropped=True)
         with _unless_taken():
             self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
 
-    # Others
+    # Trials of dead processes and machines
 
     def orphans(self) -> list[Claim]:
         """Returns the running trials whose process on this machine has ended."""
         running = self._all((TrialState.RUNNING,))
-        return [claim_of(trial) for trial in running if owner.is_dead(trial.user_attrs.get("owner", {}))]
+        return [claim_of(trial) for trial in running if liveness.has_ended(trial.user_attrs.get("owner", {}))]
 
     def beat(self, claims: Iterable[Claim]) -> None:
-        """Gives a sign of life for claimed trials."""
+        """Sends a heartbeat for claimed trials."""
         for claim in claims:
             trial = self._storage.get_trial(claim.id)
             self._set(claim.id, beat=trial.user_attrs.get("beat", 0) + 1)
 
-    def take_over(self, pulse: owner.Pulse, own: Iterable[Claim]) -> list[int]:
-        """Lets the trials of machines that give no sign of life be tried again; returns their numbers."""
+    def take_over(self, monitor: liveness.HeartbeatMonitor, own: Iterable[Claim]) -> list[int]:
+        """Adds another attempt for the trials of machines without a heartbeat; returns the trials' numbers."""
         ours = {claim.id for claim in own}
         running = {trial._trial_id: trial for trial in self._all((TrialState.RUNNING,)) if trial._trial_id not in ours}
-        known = {number: trial.user_attrs for number, trial in running.items()}
-        signs = {number: (attributes.get("owner"), attributes.get("beat")) for number, attributes in known.items()}
+        known = {trial_id: trial.user_attrs for trial_id, trial in running.items()}
+        heartbeats = {
+            trial_id: (attributes.get("owner"), attributes.get("beat")) for trial_id, attributes in known.items()
+        }
         taken = []
-        for trial in (running[number] for number in pulse.gone(signs)):
+        for trial in (running[trial_id] for trial_id in monitor.silent(heartbeats)):
             try:  # the storage lets only one machine do this
                 self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
             except UpdateFinishedTrialError:
                 continue
-            self._again(trial)
-            taken.append(original(trial))
+            self._study.add_trial(next_attempt(trial))
+            taken.append(first_attempt(trial))
         return taken
-
-    def _again(self, trial: FrozenTrial) -> None:
-        attributes = {key: trial.user_attrs[key] for key in (*_KEPT, "reports", "attempt") if key in trial.user_attrs}
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                state=TrialState.WAITING,
-                params=trial.params,
-                distributions=trial.distributions,
-                user_attrs={**attributes, "original": original(trial)},
-                # A pruner's rungs, too: it goes on where it was.
-                system_attrs={key: value for key, value in trial.system_attrs.items() if "rung" in key},
-                intermediate_values=trial.intermediate_values,
-            )
-        )
 
     def _all(self, states: tuple[TrialState, ...] | None = None) -> list[FrozenTrial]:
         found = self._storage.get_all_trials(self._id, deepcopy=False, states=states)
         return [trial for trial in found if not trial.user_attrs.get("dropped")]
 
     def _index(self, number: int) -> int:
-        """Returns how many trials come before this one; another attempt is no other trial."""
-        return sum(other < number for other in {original(trial) for trial in self._all()})
+        """Returns how many trials come before this one; attempts at the same trial count once."""
+        return sum(other < number for other in {first_attempt(trial) for trial in self._all()})
 
     def _is_surplus(self, trial: FrozenTrial, total: int | None) -> bool:
-        return total is not None and self._index(original(trial)) >= total
+        return total is not None and self._index(first_attempt(trial)) >= total
 
-    def _twin(self, trial: FrozenTrial, config_hash: str | None) -> FrozenTrial | None:
-        """Returns the trial of the same configuration that goes before this one: an earlier one, or a finished one."""
+    def _duplicate(self, trial: FrozenTrial, config_hash: str | None) -> FrozenTrial | None:
+        """Returns the trial with the same configuration that is to stay instead: a finished one, or an earlier one."""
         if config_hash is None:
             return None
         for other in self._all(_ACTIVE):
@@ -321,22 +254,9 @@ class Study:
 
 @contextlib.contextmanager
 def _unless_taken() -> Iterator[None]:
-    """Leaves a block that changes a trial which another machine has taken over, as `finish` will say.
+    """Leaves the block when it changes a trial that another machine has taken over; `finish` will report that.
 
-    It can happen to a machine that was asleep: its trial is ended in the storage while its process lives.
+    It can happen to a machine that was asleep: its trial has ended in the storage while its process lives.
     """
     with contextlib.suppress(UpdateFinishedTrialError):
         yield
-
-
-def has_study(storage: optuna.storages.BaseStorage, name: str) -> bool:
-    """Returns whether a storage has a study of this name."""
-    try:
-        storage.get_study_id_from_name(name)
-    except KeyError:
-        return False
-    return True
-
-
-def _said(metrics: Sequence[str], directions: Sequence[str]) -> str:
-    return " and ".join(f"{direction} {metric}" for metric, direction in zip(metrics, directions, strict=True))

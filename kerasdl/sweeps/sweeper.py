@@ -1,4 +1,4 @@
-"""`-m`: from Hydra's command line to a sweep. What is swept, under which name, towards what; then it runs."""
+"""`-m`: reads from Hydra's command line what is swept, under which name and for which objectives; then runs it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from kerasdl.config.explain import InterpolationError, as_config_error
 from kerasdl.errors import ConfigError
-from kerasdl.sweeps.frozen import Composer
+from kerasdl.sweeps.composer import Composer
 from kerasdl.sweeps.grammar import read_space
-from kerasdl.sweeps.settings import check_sweep, name_of, objectives
+from kerasdl.sweeps.settings import check_sweep, objectives, sweep_name
 from kerasdl.sweeps.space import Space
 
 
@@ -23,18 +23,18 @@ def sweep(hydra_context: Any, task_function: Any, master: DictConfig, arguments:
         arguments: the command line's overrides.
 
     Returns:
-        The exit code: 0 if all trials are finished, 1 if some failed, 128 and its number after a signal.
+        The exit code: 0 if every trial has a result, 1 if one hasn't, 128 and its number after a signal.
 
     Raises:
-        UserError: something that the user can mend.
+        UserError: a mistake that the user can correct.
     """
     if task_function.__module__ != "kerasdl.train":
-        raise ConfigError("-m sweeps trainings: python -m kerasdl.train -m ... For this command use it without -m.")
+        raise ConfigError("-m sweeps trainings: python -m kerasdl.train -m ... Run this command without -m.")
     launcher = OmegaConf.select(master, "hydra.launcher._target_", default="")
     if not launcher.endswith("BasicLauncher"):
         raise ConfigError(
-            "hydra/launcher works with Hydra's own sweeper: add hydra/sweeper=basic. kerasdl's sweeper runs trials at "
-            "once by itself: sweep.jobs=2."
+            "hydra/launcher works with Hydra's own sweeper only: add hydra/sweeper=basic. kerasdl's sweeper runs "
+            "several trials at once by itself: sweep.jobs=2."
         )
     check_sweep(master)
     goals = objectives(master)
@@ -43,19 +43,22 @@ def sweep(hydra_context: Any, task_function: Any, master: DictConfig, arguments:
             arguments, master.sweep.space, master.sweep.when, hydra_context.config_loader, master.sweep.seed
         )
     _check_space(space, master.sweep.sampler)
-    name = name_of(master, space, goals)
+    name = sweep_name(master, space, goals)
     composer = Composer(hydra_context.config_loader, master)
     _check_interpolations(space, composer)
-    # Imported here: what follows needs Optuna, and what is above must be refused without it.
-    from kerasdl.sweeps import campaign, plan
-
+    # Imported here: what follows needs Optuna, and what is refused above must not wait for it.
     if master.sweep.dry_run:
-        return plan.show(master, name, goals, space, composer)
-    return campaign.Campaign(master, name, goals, space, composer).run()
+        from kerasdl.sweeps import dry_run
+
+        return dry_run.show(master, name, goals, space, composer)
+    from kerasdl.sweeps.executors.local import LocalExecutor
+    from kerasdl.sweeps.runner import SweepRunner
+
+    return SweepRunner(master, name, goals, space, composer, LocalExecutor(master.sweep.jobs)).run()
 
 
 def _check_interpolations(space: Space, composer: Composer) -> None:
-    """Raises InterpolationError if trials refer to something that there isn't: a slip of the command, not a result."""
+    """Raises InterpolationError if trials refer to a key that doesn't exist: a mistake in the command, not a result."""
     for chosen in space.samples():
         try:
             composer.compose(space.overrides(chosen))
@@ -68,14 +71,14 @@ def _check_interpolations(space: Space, composer: Composer) -> None:
 def _check_space(space: Space, sampler: str) -> None:
     swept = {axis.name for axis in space.axes}
     if reserved := sorted(name for name in swept if name.partition(".")[0] in ("sweep", "paths", "tracking", "resume")):
-        raise ConfigError(f"{reserved[0]} can't be swept: it belongs to the sweep as a whole.")
+        raise ConfigError(f"{reserved[0]} can't be swept: it is the same for the whole sweep. Give it one value.")
     if sampler != "grid" and "seed" in swept:
         raise ConfigError(
-            "seed can't be searched: a lucky seed is no better configuration. Search with one, then repeat the best "
-            "with several: seed=0,1,2."
+            "seed can't be searched: a lucky seed is not a better configuration. Search with one seed, then repeat "
+            "the best configuration with several: seed=0,1,2."
         )
     if sampler != "grid" and not swept:
         raise ConfigError(
-            f"sweep={sampler} has nothing to choose. Give a key a range, e.g. "
+            f"sweep={sampler} has nothing to choose. Give a key a range: "
             "'optimizer.learning_rate=tag(log,interval(1e-4,1e-1))'"
         )

@@ -110,12 +110,12 @@ class Autoencoder(Task):
             each = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
         else:
             each = (tf.sigmoid(logits) - targets) ** 2
-        return tf.add_n([losses.averaged(_mean(each), batch), *losses.penalties(*self.networks.values())])
+        return tf.add_n([losses.averaged(_mean(each), batch), *losses.penalties(*self.networks.values(), batch=batch)])
 
     def _statistics(self, batch: Batch, logits: tf.Tensor, loss: tf.Tensor) -> Statistics:
         errors, count = tf.sigmoid(logits) - _pixels(batch), losses.count(batch)
         return {
-            "loss": loss * count,
+            "loss": loss * losses.step_size(batch),
             "count": count,
             "mse": losses.total(_mean(errors**2), batch),
             "mae": losses.total(_mean(tf.abs(errors)), batch),

@@ -162,13 +162,13 @@ class Classification(Task):
                 each = keras.losses.mean_squared_error(targets, tf.nn.softmax(logits))
         if class_weights is not None:
             each *= tf.gather(class_weights, labels)
-        return tf.add_n([losses.averaged(each, batch), *losses.penalties(self.network)])
+        return tf.add_n([losses.averaged(each, batch), *losses.penalties(self.network, batch=batch)])
 
     def _statistics(self, batch: Batch, logits: tf.Tensor, loss: tf.Tensor, training: bool) -> Statistics:
         labels, count = batch[self._target], losses.count(batch)
         predicted = measures.predictions(logits)
         hits = tf.cast(tf.equal(predicted, labels), tf.float32)
-        statistics = {"loss": loss * count, "count": count, "accuracy": losses.total(hits, batch)}
+        statistics = {"loss": loss * losses.step_size(batch), "count": count, "accuracy": losses.total(hits, batch)}
         if self._top:
             ranks = measures.ranks(labels, logits)
             for name, k in self._top.items():

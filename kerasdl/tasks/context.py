@@ -181,4 +181,4 @@ def _can_be_called(function: Any, offered: Mapping[str, Any]) -> bool:
 
 def _name(node: Any) -> str:
     target = node.get("_target_")
-    return str(target).rpartition(".")[2].lower() if target else ", ".join(map(str, node))
+    return str(target).rpartition(".")[2].lower() if target else ", ".join(map(str, node)) or "nothing"

@@ -15,7 +15,13 @@ def count(batch: Batch) -> tf.Tensor:
     """Returns the number of examples of a batch, float32, without what pads."""
     if "mask" in batch:
         return tf.reduce_sum(tf.cast(batch["mask"], tf.float32))
-    return tf.cast(tf.shape(next(iter(batch.values())))[0], tf.float32)
+    examples = next(values for name, values in batch.items() if name != "step_size")
+    return tf.cast(tf.shape(examples)[0], tf.float32)
+
+
+def step_size(batch: Batch) -> tf.Tensor:
+    """Returns the number of examples in the whole step, float32, of which the batch may be a part."""
+    return tf.cast(batch["step_size"], tf.float32) if "step_size" in batch else count(batch)
 
 
 def total(values: tf.Tensor, batch: Batch) -> tf.Tensor:
@@ -29,9 +35,19 @@ def averaged(losses: tf.Tensor, batch: Batch) -> tf.Tensor:
     """Returns the sum of one loss an example, (b,), divided by the number of examples in the whole step."""
     if "mask" not in batch and "step_size" not in batch:
         return tf.reduce_mean(losses)
-    return total(losses, batch) / tf.cast(batch.get("step_size", count(batch)), losses.dtype)
+    return total(losses, batch) / tf.cast(step_size(batch), losses.dtype)
 
 
-def penalties(*networks: keras.Model) -> list[tf.Tensor]:
-    """Returns what regularizers and layers of the networks add to the loss, float32 scalars."""
-    return [tf.cast(term, tf.float32) for network in networks for term in network.losses]
+def penalties(*networks: keras.Model, batch: Batch | None = None) -> list[tf.Tensor]:
+    """Returns what regularizers and layers of the networks add to the loss, float32 scalars.
+
+    Args:
+        *networks: that were called.
+        batch: what they were called with. If it is a part of a step, it bears its share of the penalties, so that the
+            parts add up to the whole.
+    """
+    terms = [tf.cast(term, tf.float32) for network in networks for term in network.losses]
+    if batch is None or "step_size" not in batch:
+        return terms
+    share = count(batch) / step_size(batch)
+    return [term * share for term in terms]

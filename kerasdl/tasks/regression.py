@@ -111,13 +111,13 @@ class Regression(Task):
 
     def _measured(self, batch: Batch, given: tf.Tensor) -> tf.Tensor:
         each = self._loss(self._targets(batch)[:, None], given[:, None])
-        return tf.add_n([losses.averaged(each, batch), *losses.penalties(self.network)])
+        return tf.add_n([losses.averaged(each, batch), *losses.penalties(self.network, batch=batch)])
 
     def _statistics(self, batch: Batch, given: tf.Tensor, loss: tf.Tensor) -> Statistics:
         targets, count = self._targets(batch), losses.count(batch)
         errors = given - targets
         return {
-            "loss": loss * count,
+            "loss": loss * losses.step_size(batch),
             "count": count,
             "squared": losses.total(errors**2, batch),
             "absolute": losses.total(tf.abs(errors), batch),

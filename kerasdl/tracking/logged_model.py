@@ -129,6 +129,26 @@ def load(found: "Found", model: "Model") -> "tuple[keras.Model, dict[str, Any]]"
     return loaded, description.get("metadata") or {}
 
 
+def metadata(found: "Found", model: "Model") -> dict[str, Any]:
+    """Returns the metadata that `save` was given, without the model.
+
+    Raises:
+        TrackingError: its files are missing or damaged.
+    """
+    import mlflow.artifacts
+    import yaml
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory(prefix="kerasdl-") as temporary, translated(found.store):
+        try:
+            local = mlflow.artifacts.download_artifacts(
+                artifact_uri=f"{model.location.rstrip('/')}/MLmodel", tracking_uri=found.store.uri, dst_path=temporary
+            )
+            return yaml.safe_load(Path(local).read_text(encoding="utf-8")).get("metadata") or {}
+        except (MlflowException, OSError, yaml.YAMLError, AttributeError) as error:
+            raise _unusable(found, model, error) from error
+
+
 def _unusable(found: "Found", model: "Model", error: Exception) -> TrackingError:
     return TrackingError(
         f"the model of run {found.run.id} can't be used ({one_line(error)}). Its files are in {model.location}. "

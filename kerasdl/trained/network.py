@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from kerasdl import console, runs
-from kerasdl.commands import RUN_KEYS, Values
+from kerasdl import catalog, console, runs
+from kerasdl.commands import COMMAND, RUN_KEYS, Values
 from kerasdl.config.composition import place
 from kerasdl.config.schema import Paths
 from kerasdl.models.signature import Signature
@@ -170,7 +170,7 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
         as_trained: on the device and number of threads of the training, so that its numbers come out to the bit.
 
     Raises:
-        UserError: there is no such run, it has no model, or its model can't be used.
+        UserError: there is no such run, it has no model, its model can't be used, or it isn't what the command needs.
     """
     found = lookup.find(
         place({key: values[key] for key in ("paths.output_dir", "tracking.uri") if values[key]}),
@@ -191,6 +191,8 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
             model, signature = restoring.from_checkpoint(found, config, folder, values["checkpoint"])
         else:
             model, signature = restoring.from_model(found, config, values["paths.output_dir"])
+        if COMMAND in values:
+            catalog.check(values[COMMAND], found.run.id, signature)
         results = found.artifacts if values["log"] else NoArtifacts()
         yield Trained(found.run.id, found.name, model, signature, config, found.run, results, settings)
 

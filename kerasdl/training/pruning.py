@@ -1,25 +1,25 @@
-"""A run that is one trial of many: somebody outside compares it with the others and may end it early."""
+"""Ends a run early that is one trial of many, when whoever compares the trials says so."""
 
 from collections.abc import Callable, Sequence
 
 from kerasdl.training.interrupts import PRUNED, Interrupts
 from kerasdl.training.listener import Metrics
 
-# Called with epochs that are done, training steps that are done, and the metrics of an evaluation.
-Judge = Callable[[int, int, Metrics], bool]
+# Takes the epochs and the training steps that are done, and the metrics of an evaluation.
+ShouldPrune = Callable[[int, int, Metrics], bool]
 
 
 class Pruning:
-    """Tells a judge of each evaluation, and stops training when it says so.
+    """Reports each evaluation, and stops training if the answer is to prune it.
 
     Args:
-        judge: returns whether the run shall end.
-        interrupts: what training looks at between two calls.
-        epochs: of the whole run; behind the last there is nothing to prune.
+        should_prune: receives each evaluation and returns whether to end the run.
+        interrupts: what training checks between two calls.
+        epochs: of the whole run; after the last one there is nothing to prune.
     """
 
-    def __init__(self, judge: Judge, interrupts: Interrupts, epochs: int):
-        self._judge = judge
+    def __init__(self, should_prune: ShouldPrune, interrupts: Interrupts, epochs: int):
+        self._should_prune = should_prune
         self._interrupts = interrupts
         self._epochs = epochs
         self._epoch = 0
@@ -28,17 +28,17 @@ class Pruning:
         self._epoch = epoch
 
     def on_interval(self, step: int, metrics: Metrics, learning_rates: Sequence[float]) -> None:
-        """Nothing is evaluated then."""
+        """Has no evaluation."""
 
     def on_validation(self, step: int, metrics: Metrics) -> None:
-        self._ask(self._epoch, step, metrics)
+        self._report(self._epoch, step, metrics)
 
     def on_epoch(self, epoch: int, step: int, metrics: Metrics) -> None:
-        self._ask(epoch + 1, step, metrics)
+        self._report(epoch + 1, step, metrics)
 
     def on_rollback(self, step: int, attempt: int) -> None:
-        """Evaluations that come again are the judge's business."""
+        """Evaluations that come again are reported again."""
 
-    def _ask(self, epoch: int, step: int, metrics: Metrics) -> None:
-        if self._judge(epoch, step, metrics) and epoch < self._epochs:
+    def _report(self, epoch: int, step: int, metrics: Metrics) -> None:
+        if self._should_prune(epoch, step, metrics) and epoch < self._epochs:
             self._interrupts.requested = self._interrupts.requested or PRUNED

@@ -11,6 +11,7 @@ tracking.system_metrics=false tracking.experiment=digits tracking.interval=20 tr
 It stays as it is for good. It has also been moved: it was made in the home of a user who doesn't exist here.
 """
 
+import importlib
 import importlib.metadata
 import json
 import shutil
@@ -22,6 +23,7 @@ import pytest
 from PIL import Image
 
 import kerasdl
+from kerasdl.__main__ import module_of
 from kerasdl.runs import folders
 from kerasdl.tracking.environment import cpu_model
 
@@ -80,8 +82,7 @@ def close(value, recorded, record):
 
 def command(name, *arguments):
     """Runs a command in this process; a failure is a SystemExit."""
-    __import__(f"kerasdl.{name}")
-    getattr(kerasdl, name).main(list(arguments))
+    importlib.import_module(module_of(name)).main(list(arguments))
 
 
 @pytest.mark.parametrize("which", ["last", "best", "rates", "models:/rates@best"])

@@ -9,12 +9,12 @@ import pytest
 
 from kerasdl import compose
 from kerasdl.config.checks import check
-from kerasdl.config.instantiate import instantiate
+from kerasdl.config.instantiate import check_target, instantiate
 from kerasdl.errors import ConfigError
 
 MISTAKES = {
     "modle=cnn": "modle: there is no such key. Did you mean 'model'?",
-    "model=cn": "model=cn: there is no such option. Did you mean 'cnn'? Known: cnn, image_classifier, layers.",
+    "model=cn": "there is no such option. Did you mean 'cnn'? Known: autoencoder, cnn, image_classifier, layers, mlp.",
     "optimizer=adm": "Did you mean 'adam'?",
     "trainer.epoch=3": "trainer.epoch: there is no such key. Did you mean 'epochs'?",
     "optimizer.momentun=0.9": "optimizer.momentun: there is no such key. Did you mean 'momentum'?",
@@ -156,6 +156,9 @@ def test_the_functions_of_the_package_itself_cannot_be_called(tmp_path):
     ("place", "target"),
     [
         ("model.layers.0", "keras.layers.StringLookup"),
+        ("model.encoder.layers.0", "keras.layers.StringLookup"),
+        ("model.encoder.layers.0", "keras.layers.Lambda"),
+        ("model.encoder.layers.0", "kerasdl.models.cnn"),
         ("model.layers.0", "keras.layers.TextVectorization"),
         ("model.layers.0", "keras.layers.deserialize"),
         ("optimizer", "keras.optimizers.get"),
@@ -166,6 +169,20 @@ def test_the_functions_of_the_package_itself_cannot_be_called(tmp_path):
 def test_what_reads_files_or_builds_from_other_configurations_is_refused(place, target):
     with pytest.raises(ConfigError, match=r"must name|must be a"):
         instantiate({"_target_": target}, place)
+
+
+@pytest.mark.parametrize("place", ["model", "model.encoder"])
+def test_a_network_by_its_role_may_name_what_a_single_one_may(place, monkeypatch):
+    monkeypatch.setenv("KERASDL_TARGETS", "my_nets")
+    for where, target in (
+        (place, "kerasdl.models.cnn"),
+        (place, "my_nets.wide"),
+        (f"{place}.kernel_regularizer", "keras.regularizers.L2"),
+        (f"{place}.layers.0", "keras.layers.Flatten"),
+    ):
+        check_target(target, f"{where}._target_")
+    with pytest.raises(ConfigError, match="must name a class or function of keras"):
+        check_target("my_nets.layer", f"{place}.layers.0._target_")  # layers are Keras's alone
 
 
 def test_a_module_that_an_allowed_one_imports_is_not_reached():

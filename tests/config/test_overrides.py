@@ -50,7 +50,7 @@ def test_null_for_a_group_of_hydras_own_is_one_line():
 
 def test_names_that_look_like_numbers_are_names():
     assert compose(["debug=nan"]) == compose(["debug='nan'"]) == compose(["debug=[nan]"])
-    with pytest.raises(ConfigError, match=re.escape("model=3: there is no such option. Known: cnn")):
+    with pytest.raises(ConfigError, match=re.escape("model=3: there is no such option. Known: autoencoder, cnn")):
         compose(["model=3"])
 
 

@@ -52,7 +52,8 @@ def batches():
 
         handle = split.epoch(epoch, start_step)
         steps = range(start_step, split.steps)
-        return [tuple(part.numpy() for part in split.batch(handle, tf.constant(step))) for step in steps]
+        read = [split.batch(handle, tf.constant(step)) for step in steps]
+        return [(batch["image"].numpy(), batch["label"].numpy()) for batch in read]
 
     return read
 

@@ -71,7 +71,7 @@ def hashed(monkeypatch):
 
 
 def first_pixel(loaded):
-    return int(loaded.train.batch(loaded.train.epoch(0), 0)[0].numpy().min())
+    return int(loaded.train.batch(loaded.train.epoch(0), 0)["image"].numpy().min())
 
 
 def test_data_made_anew_in_equal_size_is_other_data_and_its_new_pixels_are_served(greys):

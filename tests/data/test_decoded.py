@@ -24,7 +24,7 @@ def folder(tmp_path) -> Path:
 
 
 def first_batch(loaded):
-    return loaded.train.batch(loaded.train.epoch(0), 0)[0].numpy()
+    return loaded.train.batch(loaded.train.epoch(0), 0)["image"].numpy()
 
 
 def test_a_second_run_neither_decodes_nor_reads_through_tf_data(cached, monkeypatch):

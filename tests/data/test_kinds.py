@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from kerasdl import compose, data, run
-from kerasdl.data import catalog
+from kerasdl.data.tfds import Tfds
 from kerasdl.errors import DataError
 
 
@@ -56,6 +56,18 @@ def loaded(tmp_path):
     return lambda config: data.load(config, 0, str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def trained_on(loaded, build_task):
+    """Builds a classifier's task on the data that a `data` node names."""
+
+    def build(node):
+        config = compose(["model=image_classifier", "model.filters=[2]", "model.kernel_sizes=[3]"])
+        config.data = node
+        return build_task(config, loaded(node))
+
+    return build
+
+
 def file(pixels, format="PNG", **options):
     written = io.BytesIO()
     Image.fromarray(pixels).save(written, format, **options)
@@ -101,8 +113,8 @@ def test_where_channels_vary_every_image_is_rgb_and_of_animations_the_first_fram
     config = kinds({"shape": (None, None, channels)}, None, [(image, index % 2) for index, image in enumerate(images)],
                    image_size=[6, 6], memory_budget=budget)  # fmt: skip
     found = loaded(config)
-    assert found.info.image_shape == (6, 6, 3)
-    assert np.array_equal(found.train.class_counts(), [3, 2])
+    assert found.info.features.inputs["image"].shape == (6, 6, 3)
+    assert np.array_equal(np.bincount(found.train.column("label")), [3, 2])
     ((pixels, labels),) = batches(found.train)
     expected = [GREY, LA[..., 0], RGB, RGBA[..., :3], GREY]
     expected = [image if image.ndim == 3 else np.dstack([image] * 3) for image in expected]
@@ -143,28 +155,29 @@ def test_an_image_that_is_not_what_its_data_set_says_is_one_line(kinds, loaded, 
 )
 def test_fewer_than_two_classes_are_refused(kinds, label, received):
     with pytest.raises(DataError, match=rf"at least two classes\. Received: 'kinds' with {received}"):
-        catalog.find(kinds(label=label or {"num_classes": None}))
+        Tfds(kinds(label=label or {"num_classes": None}))
 
 
 @pytest.mark.parametrize("budget", ["1GB", "0"])
-def test_a_training_split_of_one_class_is_refused_and_a_trial_on_a_part_of_it_warned_of(kinds, loaded, budget):
+def test_a_training_split_of_one_class_is_refused_and_a_trial_on_a_part_of_it_warned_of(
+    kinds, trained_on, budget, capsys
+):
     examples = [(GREY[..., None], 1)] * 20
     config = kinds(examples=examples, memory_budget=budget)
     with pytest.raises(
         DataError, match=r"'train', where all 20 training examples are of the class 'b'\. Take a larger"
     ):
-        data.check_classes(config, loaded(config), pytest.fail)
+        trained_on(config)
     for keys in ({"fraction": 0.5}, {"batches": 1}):
-        part = kinds(memory_budget=budget, **keys)
-        warnings = []
-        data.check_classes(part, loaded(part), warnings.append)
+        trained_on(kinds(memory_budget=budget, **keys))
+        warnings = capsys.readouterr().err.splitlines()
         assert len(warnings) == 1
         assert "training examples are of the class 'b' with data.fraction=" in warnings[0]
 
 
-def test_two_classes_are_fine(kinds, loaded):
-    config = kinds(examples=[(GREY[..., None], index % 2) for index in range(4)])
-    data.check_classes(config, loaded(config), pytest.fail)
+def test_two_classes_are_fine(kinds, trained_on, capsys):
+    trained_on(kinds(examples=[(GREY[..., None], index % 2) for index in range(4)]))
+    assert capsys.readouterr().err == ""
 
 
 def test_training_refuses_a_slice_of_sorted_data_and_leaves_no_run(tmp_path, kinds):

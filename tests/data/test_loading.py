@@ -16,8 +16,9 @@ def test_digits_load_into_memory(load):
     digits = load(validation=0.1)
     assert digits.resident
     assert (digits.train.size, digits.validation.size, digits.test.size) == (1293, 144, 360)
-    assert digits.info.image_shape == digits.train.image_shape == (8, 8, 1)
-    assert digits.info.class_names == tuple("0123456789")
+    assert digits.info.features == digits.train.features
+    assert digits.info.features.inputs["image"].shape == (8, 8, 1)
+    assert digits.info.features.targets["label"].names == tuple("0123456789")
     assert digits.info.fingerprint.startswith("sha256-")
     assert digits.describe() == (
         "digits 1.0.0: 1,293 train, 144 validation, 360 test, 8x8x1, 10 classes, in memory (0.1 MB)"
@@ -31,7 +32,8 @@ def test_digits_are_scikit_learns(load, batches):
     ours = [image.tobytes() for split in (digits.train, digits.test) for part, _ in batches(split) for image in part]
     source = np.rint(load_digits().images * 255 / 16).astype(np.uint8)
     assert sorted(ours) == sorted(image.tobytes() for image in source)
-    shares = digits.test.class_counts() / (digits.train.class_counts() + digits.test.class_counts())
+    train, test = (np.bincount(split.column("label")) for split in (digits.train, digits.test))
+    shares = test / (train + test)
     np.testing.assert_allclose(shares, 360 / 1797, atol=0.01)
 
 
@@ -80,7 +82,7 @@ def test_a_new_epoch_does_not_trace_again(load):
             batch(train.epoch(epoch), tf.constant(0, tf.int64))
         assert batch.experimental_get_tracing_count() == 1
         given = tf.function(train.batch, input_signature=[train.handle_spec, tf.TensorSpec([], tf.int64)])
-        assert given(train.epoch(0), tf.constant(0, tf.int64))[0].shape == (64, 8, 8, 1)
+        assert given(train.epoch(0), tf.constant(0, tf.int64))["image"].shape == (64, 8, 8, 1)
 
 
 def test_validation_may_be_a_split_of_its_own(load):
@@ -104,11 +106,12 @@ def test_a_fraction_of_each_split(load):
     assert (digits.train.size, digits.validation.size, digits.test.size) == (130, 15, 36)
 
 
-def test_class_counts_are_those_of_the_split(load, batches):
+def test_a_column_has_the_values_of_the_split_as_they_are_stored(load, batches):
     for keys in ({}, {"memory_budget": "0"}):
-        train = load(**keys).train
-        labels = np.concatenate([labels for _, labels in batches(train)])
-        np.testing.assert_array_equal(train.class_counts(), np.bincount(labels, minlength=10))
+        train, natural = (load(shuffle=shuffle, **keys).train for shuffle in (True, False))
+        labels = np.concatenate([labels for _, labels in batches(natural)])
+        np.testing.assert_array_equal(train.column("label"), labels)
+        np.testing.assert_array_equal(natural.column("label"), labels)
 
 
 @pytest.mark.parametrize(

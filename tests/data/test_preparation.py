@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from kerasdl import data
-from kerasdl.data import catalog, network, preparation
+from kerasdl.data import network
 from kerasdl.data.digits.digits_dataset_builder import Builder
+from kerasdl.data.tfds import Tfds
 from kerasdl.errors import DataError
 
 # Prepares digits; says when it begins to write and goes on when a line comes in.
@@ -15,7 +16,7 @@ PREPARE = """
 import sys
 from omegaconf import OmegaConf
 from kerasdl.config.schema import Data
-from kerasdl.data import catalog, preparation
+from kerasdl.data.tfds import Tfds
 from kerasdl.data.digits.digits_dataset_builder import Builder
 plain = Builder._generate_examples
 def slow(self, *arguments):
@@ -24,8 +25,8 @@ def slow(self, *arguments):
     yield from plain(self, *arguments)
 Builder._generate_examples = slow
 config = OmegaConf.structured(Data(name="digits", data_dir=sys.argv[1]))
-entry = preparation.prepare(catalog.find(config), config, lambda line: print(line, flush=True, file=sys.__stdout__))
-print("examples", entry.builder.info.splits["train"].num_examples, flush=True)
+source = Tfds(config).prepared(sys.argv[2], lambda line: print(line, flush=True, file=sys.__stdout__))
+print("examples", source.splits["train"], flush=True)
 """
 
 
@@ -43,7 +44,7 @@ def lines_until(process, word):
 
 def test_two_processes_prepare_one_set_once(python, tmp_path, configure, monkeypatch):
     """This one waits for the other, which begins to write before and ends when it is told that this one waits."""
-    other = python(PREPARE, tmp_path)
+    other = python(PREPARE, tmp_path, tmp_path / "cache")
     lines_until(other, "writing")
     outputs = []
 
@@ -53,14 +54,14 @@ def test_two_processes_prepare_one_set_once(python, tmp_path, configure, monkeyp
 
     monkeypatch.setattr(Builder, "_generate_examples", lambda *_: pytest.fail("prepared twice"))
     config = configure(data_dir=str(tmp_path))
-    entry = preparation.prepare(catalog.find(config), config, show)
+    source = Tfds(config).prepared(str(tmp_path / "cache"), show)
     (output,) = outputs
     assert "examples 1437" in output
-    assert entry.builder.info.splits["train"].num_examples == 1437
+    assert source.splits["train"] == 1437
 
 
 def test_a_preparation_that_was_killed_is_no_obstacle(python, tmp_path, configure):
-    killed = python(PREPARE, tmp_path)
+    killed = python(PREPARE, tmp_path, tmp_path / "cache")
     lines_until(killed, "writing")
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
@@ -70,8 +71,7 @@ def test_a_preparation_that_was_killed_is_no_obstacle(python, tmp_path, configur
         os.utime(path, (time.time() - 7200,) * 2)
     lines = []
     config = configure(data_dir=str(tmp_path))
-    entry = preparation.prepare(catalog.find(config), config, lines.append)
-    assert entry.builder.info.splits["train"].num_examples == 1437
+    assert Tfds(config).prepared(str(tmp_path / "cache"), lines.append).splits["train"] == 1437
     assert not leftovers[0].exists()
     assert any("left by a preparation that was killed" in line for line in lines)
 
@@ -79,7 +79,7 @@ def test_a_preparation_that_was_killed_is_no_obstacle(python, tmp_path, configur
 def test_progress_comes_as_words_and_tfds_prints_nothing(tmp_path, configure, capsys):
     config = configure(data_dir=str(tmp_path))
     lines = []
-    preparation.prepare(catalog.find(config), config, lines.append)
+    Tfds(config).prepared(str(tmp_path / "cache"), lines.append)
     assert [line.split(" in ")[0] for line in lines] == ["preparing digits 1.0.0", "prepared digits 1.0.0"]
     assert capsys.readouterr().out == ""
 
@@ -105,7 +105,7 @@ def test_files_that_tfds_has_downloaded_count_as_present(tmp_path, configure, mo
 
     monkeypatch.setattr(network, "reachable", lambda urls: False)
     config = configure(name="cifar10", data_dir=str(tmp_path))
-    ((url, info),) = catalog.find(config).builder.url_infos.items()
+    ((url, info),) = Tfds(config).builder.url_infos.items()
     path = tmp_path / "downloads" / "cifar10" / resource.get_dl_fname(url, info.checksum)
     path.parent.mkdir(parents=True)
     path.touch()
@@ -118,7 +118,7 @@ def test_a_file_with_a_wrong_checksum_is_named(tmp_path, configure):
         (tmp_path / f"{name}-ubyte.gz").write_bytes(b"not it")
     config = configure(name="kmnist", data_dir=str(tmp_path / "tfds"), manual_dir=str(tmp_path))
     with pytest.raises(DataError, match=r"-ubyte\.gz, has wrong checksum"):
-        preparation.prepare(catalog.find(config), config, lambda line: None)
+        Tfds(config).prepared(str(tmp_path / "cache"), lambda line: None)
 
 
 def test_a_manual_dir_that_is_not_there_is_refused(tmp_path, configure):

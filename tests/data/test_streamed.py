@@ -48,30 +48,25 @@ def test_epochs_and_seeds_differ_and_repeat(load):
 def test_what_is_skipped_is_not_decoded(load, monkeypatch):
     import tensorflow as tf
 
-    from kerasdl.data import streamed
+    from kerasdl.data.tfds import Tfds
 
     decoded = tf.Variable(0)
-    plain = streamed.decoder
+    plain = Tfds.decode
 
-    def counting(entry):
-        decode = plain(entry)
+    def counting(self, stored):
+        decoded.assign_add(1)
+        return plain(self, stored)
 
-        def counted(data):
-            decoded.assign_add(1)
-            return decode(data)
-
-        return counted
-
-    monkeypatch.setattr(streamed, "decoder", counting)
+    monkeypatch.setattr(Tfds, "decode", counting)
     train = load(**STREAM).train
     handle = train.epoch(0, train.steps - 2)
-    total = sum(len(train.batch(handle, step)[1]) for step in (train.steps - 2, train.steps - 1))
+    total = sum(len(train.batch(handle, step)["label"]) for step in (train.steps - 2, train.steps - 1))
     assert int(decoded) == total == 64 + 13
 
 
 def test_images_of_varying_size_in_several_files_are_the_same_from_memory_and_from_disk(load, batches, sharded):
     keys = {"name": sharded, "image_size": [8, 8], "test_split": None, "batch_size": 50}
-    assert load(**keys).info.image_shape == (8, 8, 3)
+    assert load(**keys).info.features.inputs["image"].shape == (8, 8, 3)
     assert_same(
         batches(load(shuffle=False, **keys).train), batches(load(shuffle=False, memory_budget="0", **keys).train)
     )

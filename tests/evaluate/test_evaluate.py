@@ -13,9 +13,10 @@ import kerasdl.evaluate.measuring
 from kerasdl import data
 from kerasdl.errors import UserError
 from kerasdl.evaluate.__main__ import main
-from kerasdl.experiment import build_task
-from kerasdl.training.loop import Batch, EvaluationLoop
+from kerasdl.training.loop import EvaluationLoop
+from kerasdl.training.task import Evaluated
 
+DIGITS = tuple("0123456789")
 METRICS = "task.metrics=[accuracy,top_3_accuracy,precision,recall,f1]"
 
 
@@ -35,7 +36,7 @@ def composed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def prepared(composed):
+def prepared(composed, build_task):
     """A task with its initial weights, and its data."""
     conf = composed()
     examples = data.load(conf.data, conf.seed, conf.paths.cache_dir)
@@ -45,7 +46,7 @@ def prepared(composed):
 @pytest.fixture(scope="module")
 def evaluation(prepared):
     task, examples = prepared
-    return kerasdl.evaluate.measuring.evaluate(task, examples.test, examples.info.class_names)
+    return kerasdl.evaluate.measuring.evaluate(task, examples.test, DIGITS)
 
 
 @pytest.mark.parametrize("overrides", [[], ["data.memory_budget=0"]], ids=["resident", "streamed"])
@@ -54,12 +55,12 @@ def test_looking_at_single_examples_changes_no_bit_of_the_sums(composed, prepare
     task, examples = prepared[0], data.load(conf.data, conf.seed, conf.paths.cache_dir)
     assert examples.resident != bool(overrides)
     loop = EvaluationLoop(task, examples.test, jit=False)
-    sums = loop.run()
-    *_, (seen, batch) = loop.batches()
+    sums = loop.run().sums
+    *_, (seen, batch, outputs) = loop.batches()
     assert sums.keys() == seen.keys()
     for name, value in sums.items():
         np.testing.assert_array_equal(seen[name], value, err_msg=name)
-    assert len(batch.labels) == examples.test.size % 100  # the last batch is partial
+    assert len(batch["label"]) == len(outputs["logits"]) == examples.test.size % 100  # the last batch is partial
 
 
 def test_each_example_is_reported_as_the_handed_over_model_sees_it(prepared, evaluation):
@@ -67,8 +68,9 @@ def test_each_example_is_reported_as_the_handed_over_model_sees_it(prepared, eva
     split, found = examples.test, evaluation.examples
     handle = split.epoch(0)
     batches = [split.batch(handle, step) for step in range(split.steps)]
-    images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
-    probabilities = task.serving_model().predict(images, verbose=0)
+    images, labels = (np.concatenate([batch[name] for batch in batches]) for name in ("image", "label"))
+    model, _ = task.serving()
+    probabilities = model.predict(images, verbose=0)
     np.testing.assert_array_equal(found.indices, np.arange(split.size))
     np.testing.assert_array_equal(found.labels, labels)
     np.testing.assert_array_equal(found.predicted, probabilities.argmax(axis=1))
@@ -97,29 +99,35 @@ def test_the_tasks_own_numbers_count(evaluation):
 
 def test_a_shuffled_split_is_reported_in_the_order_of_its_source(prepared):
     task, examples = prepared
-    found = kerasdl.evaluate.measuring.evaluate(task, examples.train, examples.info.class_names).examples
+    found = kerasdl.evaluate.measuring.evaluate(task, examples.train, DIGITS).examples
     assert not np.array_equal(examples.train.indices(0, 0), np.sort(examples.train.indices(0, 0)))
     assert (np.diff(found.indices) > 0).all()
     assert len(found.indices) == examples.train.size
 
 
+def evaluated_on(labels, logits):
+    """Returns what an evaluation gives for a batch of black images."""
+    batch = {"image": np.zeros((len(labels), 8, 8, 1), np.uint8), "label": np.array(labels)}
+    return Evaluated({}, batch, {"logits": logits})
+
+
 def test_equal_logits_rank_equal():
     logits = np.array([[1, 3, 3, 0], [2, 2, 2, 2], [0, 1, 2, 3]], np.float32)
-    batch = Batch(np.zeros((3, 8, 8, 1), np.uint8), np.array([2, 3, 0]), logits)
-    assert list(kerasdl.evaluate.measuring._examples(batch, np.arange(3), "test").ranks) == [0, 0, 3]
+    evaluated = evaluated_on([2, 3, 0], logits)
+    assert list(kerasdl.evaluate.measuring._examples(evaluated, np.arange(3), "test").ranks) == [0, 0, 3]
 
 
 def test_certainty_stays_a_probability():
-    batch = Batch(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]), np.array([[800, -800], [800, -800]], np.float32))
-    found = kerasdl.evaluate.measuring._examples(batch, np.arange(2), "test")
+    evaluated = evaluated_on([0, 1], np.array([[800, -800], [800, -800]], np.float32))
+    found = kerasdl.evaluate.measuring._examples(evaluated, np.arange(2), "test")
     assert (list(found.confidences), list(found.losses), list(found.brier_scores)) == ([1, 1], [0, 1600], [0, 2])
 
 
 def test_logits_that_are_not_finite_are_refused():
     logits = np.array([[0, 1], [np.nan, 1], [0, np.inf]], np.float32)
-    batch = Batch(np.zeros((3, 8, 8, 1), np.uint8), np.zeros(3, np.int64), logits)
+    evaluated = evaluated_on([0, 0, 0], logits)
     with pytest.raises(UserError, match="must be finite. Received: NaN or infinity for example 41 of test"):
-        kerasdl.evaluate.measuring._examples(batch, np.array([40, 41, 42]), "test")
+        kerasdl.evaluate.measuring._examples(evaluated, np.array([40, 41, 42]), "test")
 
 
 class Evaluate:
@@ -216,8 +224,9 @@ def test_other_data_and_other_splits_have_names_of_their_own(evaluate, kept, tmp
 
 
 def test_a_network_without_mistakes_has_no_sheet(evaluate, monkeypatch, tmp_path):
-    def perfect(batch, indices, split):
-        return told(batch._replace(logits=10 * np.eye(10, dtype=np.float32)[batch.labels]), indices, split)
+    def perfect(evaluated, indices, split):
+        logits = 10 * np.eye(10, dtype=np.float32)[evaluated.batch["label"]]
+        return told(evaluated._replace(outputs={"logits": logits}), indices, split)
 
     told = kerasdl.evaluate.measuring._examples
     monkeypatch.setattr(kerasdl.evaluate.measuring, "_examples", perfect)
@@ -242,9 +251,9 @@ def test_a_mistake_is_reported_in_one_line(evaluate, arguments, code, message):
 
 
 def test_ctrl_c_ends_it_with_nothing_kept(evaluate, kept, monkeypatch, tmp_path):
-    def interrupted(batch, indices, split):
+    def interrupted(evaluated, indices, split):
         signal.raise_signal(signal.SIGINT)
-        return told(batch, indices, split)
+        return told(evaluated, indices, split)
 
     told = kerasdl.evaluate.measuring._examples
     monkeypatch.setattr(kerasdl.evaluate.measuring, "_examples", interrupted)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasdl.data.features import image
 from kerasdl.models.chain import chain
 from kerasdl.models.pixels import on_pixels
 from kerasdl.models.serving import serving_model
@@ -16,13 +17,25 @@ def plain_scale():
     return keras.layers.Rescaling(1.0, name="normalization")
 
 
+def served(network, normalization):
+    """The model that is handed over of a classifier of images."""
+    softmax = keras.layers.Softmax(name="probabilities")
+    return serving_model(network, {"image": image(*network.input_shape[1:])}, {"image": normalization}, softmax)
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """Makes the handed-over model of a network that gives logits; pixels are normalised to [0, 1]."""
+    return lambda network: served(network, keras.layers.Rescaling(1 / 255, name="normalization"))
+
+
 @pytest.fixture(scope="session")
 def handed_over():
     """Makes the handed-over model of layers, the last of which gives logits; its normalisation changes nothing."""
 
     def make(layers, shape, style="sequential"):
         network = chain(layers, shape, style=style, name="tested")
-        return serving_model(network, plain_scale(), keras.layers.Softmax(name="probabilities"))
+        return served(network, plain_scale())
 
     return make
 

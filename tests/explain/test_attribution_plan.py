@@ -9,13 +9,8 @@ from kerasdl.explain.attribution import find_layers
 from kerasdl.explain.attribution.layers import kernels
 from kerasdl.explain.plan import plan
 from kerasdl.models import cnn, image_classifier
-from kerasdl.models.serving import serving_model
 
 L = keras.layers
-
-
-def serving(network):
-    return serving_model(network, L.Rescaling(1 / 255, name="normalization"), L.Softmax(name="probabilities"))
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +19,12 @@ def dense(handed_over):
 
 
 @pytest.fixture(scope="module")
-def lenet():
+def lenet(serving):
     return serving(cnn.build((28, 28, 1), 10))
 
 
 @pytest.mark.parametrize("style", ["sequential", "functional"])
-def test_grad_cam_looks_at_what_the_last_convolution_passes_on(style):
+def test_grad_cam_looks_at_what_the_last_convolution_passes_on(style, serving):
     lenet = find_layers(serving(cnn.build((28, 28, 1), 10, style=style)))
     assert lenet.convolutions == ("conv1", "conv2")
     assert lenet.gradcam == "activation2"  # conv2 is linear
@@ -37,7 +32,7 @@ def test_grad_cam_looks_at_what_the_last_convolution_passes_on(style):
     assert find_layers(serving(image_classifier.build((16, 16, 3), 10, style=style))).gradcam == "conv2"  # ReLU inside
 
 
-def test_networks_with_branches_nested_models_and_no_activation():
+def test_networks_with_branches_nested_models_and_no_activation(serving):
     image = keras.Input((8, 8, 3))
     x = L.Conv2D(4, 3, padding="same", name="one")(image)
     y = L.Conv2D(4, 3, padding="same", name="two")(L.ReLU(name="relu1")(x))

@@ -54,7 +54,8 @@ def test_without_input_the_first_test_image_of_each_class_is_explained_and_kept(
     assert explain("method=integrated_gradients,filters", "steps=16") == 0
     out = capsys.readouterr().out
     data = network.data()
-    images, labels = trained.examples(data.test)
+    batch = trained.examples(data.test)
+    images, labels = batch["image"], batch["label"]
     first = [int(np.flatnonzero(labels == number)[0]) for number in range(10)]
     predicted = network(images[first]).argmax(axis=1)
     for number, index in enumerate(first):
@@ -104,7 +105,7 @@ def test_pictures_of_any_kind_are_explained_broken_ones_reported_and_nothing_is_
 def test_an_empty_gradcam_map_says_where_to_look_instead(explain, network, tmp_path, capsys):
     from kerasdl.explain.attribution import find_layers, gradcam
 
-    pixels, _ = trained.examples(network.data().test, 20)
+    pixels = trained.examples(network.data().test, 20)["image"]
     attribute = gradcam(network.on_pixels([find_layers(network.model).gradcam]))
     maps = [attribute(pixels, np.full(len(pixels), number)) for number in range(10)]
     target, index = next((t, i) for t, of_class in enumerate(maps) for i, map_ in enumerate(of_class) if not map_.any())

@@ -24,12 +24,10 @@ def network(layers, side):
     return keras.Model(image, [L.Flatten()(x), x])
 
 
-def test_lenet(handed_over):
+def test_lenet(serving):
     from kerasdl.models import cnn
-    from kerasdl.models.serving import serving_model
 
-    serving = serving_model(cnn.build((28, 28, 1), 10), L.Rescaling(1.0), L.Softmax(name="probabilities"))
-    rows, columns = enlarging(on_pixels(serving, ["activation2"]))
+    rows, columns = enlarging(on_pixels(serving(cnn.build((28, 28, 1), 10)), ["activation2"]))
     np.testing.assert_array_equal(rows, columns)
     assert rows.shape == (28, 4)
     # Valid 5x5, pool 2, valid 5x5, pool 2: centres at 7.5, 11.5, 15.5, 19.5.

@@ -13,6 +13,7 @@ from kerasdl.commands import RUN_KEYS
 from kerasdl.export import __main__ as export
 from kerasdl.export import making
 from kerasdl.export.formats import FORMATS
+from kerasdl.export.samples import Names
 from kerasdl.export.tolerance import TOLERANCES, Tolerance
 
 NAMES = [format.name for format in FORMATS]
@@ -59,8 +60,9 @@ def read_table(directory):
 @pytest.mark.parametrize("format", FORMATS, ids=NAMES)
 @pytest.mark.parametrize("count", [1, 5])
 def test_every_file_takes_raw_images_and_gives_the_network_s_probabilities(exported, network, data, format, count):
-    images, _ = trained.examples(data.test, count)
-    found = format.load(exported / format.path)(images)
+    images = trained.examples(data.test, count)["image"]
+    names = Names(("image",), ("probabilities",), is_image=True)
+    found = format.load(exported / format.path, names)({"image": images})["probabilities"]
     assert found.dtype == np.float32
     assert found.shape == (count, 10)
     np.testing.assert_allclose(found, network(images), atol=min(0.1, TOLERANCES[format.name].difference))
@@ -122,7 +124,7 @@ def test_the_card_s_samples_run_and_say_what_keras_says(exported, network, data,
     reading, *samples = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     assert len(samples) == 4  # the three LiteRT files share one
     monkeypatch.chdir(exported)
-    expected = network(trained.examples(data.test, 1)[0])[0]
+    expected = network(trained.examples(data.test, 1)["image"])[0]
     assert f"with probability {expected.max():.4f}" in card
     for sample in samples:
         exec(reading + sample, {})
@@ -164,7 +166,7 @@ def test_a_directory_with_other_things_is_never_replaced(exporting, tmp_path, ca
 
 
 def test_a_file_that_fails_its_check_is_not_kept_and_the_others_are(exporting, tmp_path, monkeypatch, capfd):
-    monkeypatch.setitem(making.TOLERANCES, "litert", Tolerance(1e-12, 0.0, 0.0, "too small"))
+    monkeypatch.setitem(making.TOLERANCES, "litert", Tolerance(1e-12, 0.0, 0.0, 0.0, "too small"))
     with pytest.raises(SystemExit) as exit:
         exporting(tmp_path / "e", "format=keras,litert", "log=false")
     assert exit.value.code == 1
@@ -190,7 +192,7 @@ def test_an_interrupt_or_only_failures_leave_nothing(exporting, tmp_path, monkey
             exporting(tmp_path / "e", "format=keras", "log=false")
     assert exit.value.code == 130
     assert names(tmp_path) == []
-    monkeypatch.setitem(making.TOLERANCES, "keras", Tolerance(-1.0, 0.0, 0.0, "none"))
+    monkeypatch.setitem(making.TOLERANCES, "keras", Tolerance(-1.0, 0.0, 0.0, 0.0, "none"))
     with pytest.raises(SystemExit) as exit:
         exporting(tmp_path / "e", "format=keras", "log=false")
     assert exit.value.code == 1
@@ -213,10 +215,10 @@ def test_without_a_test_split_files_are_compared_on_another_and_it_is_said(netwo
 
     from kerasdl.export.source import Source
 
-    source = Source(network.model, np.zeros((0, 8, 8, 1), np.uint8))
+    source = Source(network.model, network.signature, {})
     assert export._check(source, data, "test", 10).split == "test"
     assert capsys.readouterr().err == ""
     check = export._check(source, replace(data, test=None), "test", 10**6)
     assert (check.split, len(check.labels)) == ("validation", data.validation.size)
-    assert "no test split: files are compared on images of validation" in capsys.readouterr().err
+    assert "no test split: files are compared on examples of validation" in capsys.readouterr().err
     assert export._check(source, replace(data, test=None, validation=None), "test", 10).split == "train"

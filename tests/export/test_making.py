@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kerasdl.export import making
+from kerasdl.export import making, table
 from kerasdl.export.formats import FORMATS
 from kerasdl.export.making import make
-from kerasdl.export.source import Source
 from kerasdl.export.tolerance import Tolerance
 from kerasdl.export.verification import check_of
 
@@ -16,13 +15,8 @@ KERAS, SAVEDMODEL, LITERT = FORMATS[:3]
 
 
 @pytest.fixture(scope="module")
-def source(model, images):
-    return Source(model, images)
-
-
-@pytest.fixture(scope="module")
-def check(model, images):
-    return check_of(model, "test", images, np.zeros(len(images), int))
+def check(source, images):
+    return check_of(source.predict, "test", {"image": images}, np.zeros(len(images), int))
 
 
 def test_a_file_that_is_the_same_network_is_kept(source, check, tmp_path):
@@ -59,7 +53,7 @@ def test_a_file_that_cannot_be_loaded_is_not_kept_and_its_traceback_is_shown(sou
 
 
 def test_a_folder_that_fails_is_removed_whole(source, check, tmp_path, monkeypatch):
-    monkeypatch.setitem(making.TOLERANCES, "savedmodel", Tolerance(-1.0, 0.0, 0.0, "none is small enough"))
+    monkeypatch.setitem(making.TOLERANCES, "savedmodel", Tolerance(-1.0, -1.0, 0.0, 0.0, "none is small enough"))
     outcome = make(SAVEDMODEL, source, tmp_path, check)
     assert outcome.problem == "a probability differs from Keras by 0, tolerated -1"
     assert list(tmp_path.iterdir()) == []
@@ -82,3 +76,18 @@ def test_a_full_disk_is_not_the_format_s_fault(source, check, tmp_path):
 
     with pytest.raises(OSError, match="No space left"):
         make(replace(LITERT, write=fail), source, tmp_path, check)
+
+
+def test_a_format_that_is_not_for_such_a_model_is_skipped_with_its_reason(source, check, tmp_path):
+    outcome = make(replace(LITERT, unsuited=lambda source: "no phone has ears"), source, tmp_path, check)
+    assert (outcome.skipped, outcome.problem, outcome.measured, outcome.is_kept) == (
+        "no phone has ears",
+        "",
+        None,
+        False,
+    )
+    assert list(tmp_path.iterdir()) == []
+    assert "litert (skipped)" in table.text([outcome])
+    assert "litert skipped: no phone has ears" in table.text([outcome])
+    assert table.csv_text([outcome], check).splitlines()[1].endswith(",no phone has ears")
+    assert table.metrics([outcome]) == {}

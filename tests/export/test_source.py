@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasdl.data.features import image
 from kerasdl.export.source import in_float32, precision
 from kerasdl.models.serving import serving_model
 
@@ -20,7 +21,8 @@ def mixed():
         )
         return serving_model(
             network,
-            keras.layers.Rescaling(1 / 255, name="normalization", dtype="float32"),
+            {"image": image(8, 8, 1)},
+            {"image": keras.layers.Rescaling(1 / 255, name="normalization", dtype="float32")},
             keras.layers.Softmax(name="probabilities", dtype="float32"),
         )
     finally:

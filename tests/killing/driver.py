@@ -65,7 +65,7 @@ def evaluation(count):
 
 
 def between_epochs(count):
-    from kerasdl.console import Display
+    from kerasdl.experiment.terminal import Display
 
     killed_after(Display, "on_epoch", count)
 
@@ -89,9 +89,9 @@ def sent_but_not_noted(count):
 
 
 def the_end(count):
-    from kerasdl import console
+    from kerasdl.experiment import terminal
 
-    killed_after(console, "conclude", 1)
+    killed_after(terminal, "conclude", 1)
 
 
 POINTS = {

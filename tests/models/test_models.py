@@ -8,6 +8,7 @@ import pytest
 
 from kerasdl import compose
 from kerasdl.config.instantiate import instantiate
+from kerasdl.data.features import image, number
 from kerasdl.errors import ConfigError
 from kerasdl.models import cnn, image_classifier
 from kerasdl.models.fingerprint import fingerprint
@@ -99,7 +100,8 @@ def test_channel_dropout_drops_whole_feature_maps():
 def test_serving_model_takes_raw_images_and_gives_probabilities(name, style, tmp_path):
     network = build(name, style)
     scale = keras.layers.Rescaling(1 / 255, name="normalization")
-    model = serving_model(network, scale, keras.layers.Softmax(name="probabilities"))
+    softmax = keras.layers.Softmax(name="probabilities")
+    model = serving_model(network, {"image": image(28, 28, 3)}, {"image": scale}, softmax)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), dtype=np.uint8)
     expected = keras.ops.softmax(network(images.astype("float32") * np.float32(1 / 255)))
     np.testing.assert_allclose(model(images), expected, rtol=1e-5, atol=1e-7)
@@ -108,6 +110,21 @@ def test_serving_model_takes_raw_images_and_gives_probabilities(name, style, tmp
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(loaded(images), model(images))
+
+
+def test_serving_model_of_several_features_takes_them_by_name(tmp_path):
+    inputs = {name: keras.Input((), name=name) for name in ("age", "height")}
+    columns = [keras.ops.expand_dims(inputs[name], 1) for name in ("age", "height")]
+    logits = keras.layers.Dense(2, name="logits")(keras.layers.Concatenate()(columns))
+    network = keras.Model(inputs, logits, name="both")
+    layers = {name: keras.layers.Rescaling(scale, name=f"scaled_{name}") for name, scale in (("age", 2), ("height", 3))}
+    raw = {"age": np.array([1, 2, 3], "float32"), "height": np.array([4, 5, 6], "float32")}
+    model = serving_model(network, dict.fromkeys(raw, number()), layers, keras.layers.Softmax())
+    expected = keras.ops.softmax(network({"age": 2 * raw["age"], "height": 3 * raw["height"]}))
+    np.testing.assert_allclose(model(raw), expected, rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded(raw), model(raw))
 
 
 @pytest.mark.parametrize("name", ["cnn", "image_classifier", "layers"])

@@ -47,6 +47,7 @@ def reported(trained_run, tmp_path_factory):
     artifacts.text(f"class,recall,note\n{rows}", "evaluate/test/classes.csv")
     artifacts.text(f"# Model card\n\n{HOSTILE}", "export/README.md")
     artifacts.text("", "predictions/empty.csv")
+    artifacts.text("ours", "mine.txt")
     artifacts.text("<html>an older page</html>", "report/report.html")
     artifacts.metrics({"evaluate/test/loss": 0.25, "robustness/pgd": 0.125})
     artifacts.tags({"mlflow.note.content": HOSTILE, "host": HOSTILE, "kerasdl.sweep": HOSTILE})

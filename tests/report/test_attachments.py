@@ -42,6 +42,18 @@ def test_known_commands_come_first_and_files_outside_folders_last(tmp_path):
     assert found[1].metrics == {"pgd": 0.5}
 
 
+def test_pictures_outside_folders_are_the_task_s_and_not_among_the_other_files(tmp_path):
+    files = Files(residuals_dot_png=PNG, learning_curves_dot_png=PNG, own_dot_png=b"no", a__b_dot_png=PNG)
+    attached = Attachments(files, tmp_path)
+    found = attached.task_pictures()
+    assert [(picture.path, picture.alt) for picture in found] == [("residuals.png", "Residuals")]
+    first, others = attached.sections({}, {picture.path for picture in found})
+    assert [picture.path for picture in first.pictures] == ["a/b.png"]
+    assert others.title == "Other files"
+    assert not others.pictures
+    assert others.others == ["own.png (can't be read: it isn't a picture, or is damaged)"]
+
+
 def test_what_can_not_be_shown_is_named(tmp_path):
     files = Files(export__model_dot_onnx=b"\0", export__a_dot_png=b"no", export__gone_dot_csv=None,
                   export__cut_dot_png=PNG[:40], export__good_dot_png=PNG)  # fmt: skip

@@ -135,7 +135,8 @@ def test_it_says_what_the_run_is(parsed, reported):
         "evaluate/test/loss",
     ):
         assert text in parsed.text
-    order = ["Evaluation", "Robustness", "Explanations", "Export", "Predictions", "Other files", "Repeat and resume"]
+    order = ["Confusion matrix", "Mine", "Evaluation", "Robustness", "Explanations", "Export", "Predictions",
+             "Other files", "Repeat and resume"]  # fmt: skip
     places = [parsed.texts.index(title) for title in order]
     assert places == sorted(places)
 

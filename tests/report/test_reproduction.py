@@ -67,7 +67,8 @@ def test_what_was_typed_is_not_believed_unless_it_gives_the_configuration():
     found = reproduce(config, identity, "python -m kerasdl.train data=digits trainer.epochs=10")
     assert not found.as_typed
     assert found.command == (
-        "python -m kerasdl.train model=cnn data=digits optimizer=sgd schedule=constant trainer.epochs=20"
+        "python -m kerasdl.train model=cnn data=digits task=classification optimizer=sgd schedule=constant "
+        "trainer.epochs=20"
     )
     assert found.defaults == {"data.data_dir": "null", "trainer.epochs": "10", "tracking.experiment": "kerasdl"}
 

@@ -13,7 +13,7 @@ from kerasdl import compose
 from kerasdl.config.checks import check
 from kerasdl.config.identity import config_hash
 from kerasdl.errors import ConfigError, ResumeError
-from kerasdl.record import new_folder
+from kerasdl.experiment.record import new_folder
 from kerasdl.runs import FINISHED, RunFolder, choose, named, unknown_sources
 
 

@@ -1,4 +1,4 @@
-"""What the tests of sweeps share: command lines read as Hydra's multirun reads them, studies, sweeps in processes."""
+"""Shared by the tests of sweeps: command lines as Hydra's multirun reads them, studies, sweeps in processes."""
 
 import shutil
 
@@ -10,9 +10,9 @@ from hydra.types import RunMode
 from kerasdl.config.composition import conf_dir, register
 from kerasdl.config.schema import Pruning
 from kerasdl.sweeps.grammar import read_space
+from kerasdl.sweeps.open_study import create_or_load
 from kerasdl.sweeps.samplers import pruner, sampler
 from kerasdl.sweeps.storage import address, open_storage
-from kerasdl.sweeps.study import Study
 from kerasdl.sweeps.trials import Objective
 
 ACCURACY = Objective("val_accuracy", True)
@@ -20,7 +20,7 @@ ACCURACY = Objective("val_accuracy", True)
 
 @pytest.fixture
 def make_sweep(tmp_path):
-    """Makes sweeps in folders of the test's own; what still runs at the end is killed."""
+    """Makes sweeps in folders of the test's own, and kills at the end what still runs."""
     from sweeping import Sweep
 
     sweeps = []
@@ -61,7 +61,7 @@ def read(loader):
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory):
-    """A database of Optuna's without a study; tests copy it, since Optuna takes a second to make one."""
+    """Optuna's database without a study; tests copy it, because Optuna takes a second to create one."""
     folder = tmp_path_factory.mktemp("optuna")
     open_storage(address(None, folder))
     return folder / "optuna.db"
@@ -86,6 +86,6 @@ def opened():
 
     def open_study(where, objectives=(ACCURACY,), sampled="grid", pruned="none", seed=0, name="study", **pruning):
         settings = Pruning(**pruning)
-        return Study(open_storage(where), name, objectives, sampler(sampled, seed), pruner(pruned, settings))
+        return create_or_load(open_storage(where), name, objectives, sampler(sampled, seed), pruner(pruned, settings))
 
     return open_study

@@ -1,6 +1,6 @@
-"""`python machine.py CHANGES [overrides]`: `kerasdl.train`, changed a little; CHANGES are JSON.
+"""`python machine.py CHANGES [overrides]`: `kerasdl.train` with changes, given as JSON.
 
-machine       the name that this process goes by among machines: several of them on one host are then several machines
+machine       this process's name among machines, so that several processes of one host are several machines
 stop_seconds  how long a trial that was asked to stop may take
 """
 
@@ -9,11 +9,12 @@ import sys
 
 if __name__ == "__main__":
     changes = json.loads(sys.argv.pop(1))
-    from kerasdl.sweeps import owner, processes
+    from kerasdl.sweeps import liveness
+    from kerasdl.sweeps.executors import local
 
     if name := changes.get("machine"):
-        owner.machine = lambda: name
-    processes.STOP_SECONDS = changes.get("stop_seconds", processes.STOP_SECONDS)
+        liveness.machine = lambda: name
+    local.STOP_SECONDS = changes.get("stop_seconds", local.STOP_SECONDS)
     from kerasdl.train import main
 
     main()

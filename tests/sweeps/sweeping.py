@@ -1,8 +1,7 @@
 """Sweeps as a user types them, in real processes, and what can be seen of them from outside.
 
-`Sweep` is a working directory in which one command is typed any number of times; `Typed` is one of those times. What
-the tests look at afterwards is read from Optuna's storage, MLflow's store and the runs' folders, never from kerasdl's
-own objects.
+`Sweep` is a working directory in which one command is run any number of times; `Typed` is one of these. What tests look
+at afterwards is read from Optuna's storage, MLflow's store and the runs' folders, never from kerasdl's own objects.
 """
 
 import contextlib
@@ -58,7 +57,7 @@ class Sweep:
         self._typed: list[Typed] = []
 
     def type(self, *more: str, multirun: bool = True) -> "Typed":
-        """Types the command, with more overrides behind; without `multirun` it trains once."""
+        """Starts the command, with more overrides at the end; without `multirun` it trains once."""
         program = ["-m", "kerasdl.train"]
         if self._changes:
             program = [str(Path(__file__).with_name("machine.py")), json.dumps(self._changes)]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 from rich.cells import cell_len
 
-from kerasdl.sweeps.display import Display, Progress
+from kerasdl.sweeps.display import Display
+from kerasdl.sweeps.progress import TrialProgress
 from kerasdl.sweeps.trials import Objective, State, Trial
 
 ACCURACY = Objective("val_accuracy", maximize=True)
@@ -25,7 +26,7 @@ class Terminal(io.StringIO):
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.getvalue())
 
     def screen(self):
-        """Returns the lines of the table as last drawn: behind the last line that was erased to make room."""
+        """Returns the lines of the table as last drawn: after the last line that was erased to make room."""
         last = self.getvalue().rpartition("\x1b[2K")[2]
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last).rstrip("\n").splitlines()
 
@@ -78,7 +79,7 @@ def ended(number, value=0.9, seconds=100.0, state=State.FINISHED, **overrides):
 
 
 def progress(seconds=0.0, epoch=3, metric=0.5):
-    return Progress(epoch, 10, metric, seconds)
+    return TrialProgress(epoch, 10, metric, seconds)
 
 
 def shown(trials, progress_of=None, earlier=(), **settings):
@@ -117,7 +118,7 @@ def test_running_trials_the_best_and_the_latest_have_rows_and_the_others_are_cou
     assert "… 136 more done, 47 waiting" in terminal.screen()
 
 
-def test_what_ended_last_is_told_by_the_order_of_ending(size):
+def test_what_ended_last_follows_from_the_order_of_ending(size):
     size(80, 10)
     terminal, trials = Terminal(), [ended(n, 0.9 - n / 100) if n != 3 else running(n) for n in range(12)]
     with display(terminal) as shows:
@@ -160,9 +161,9 @@ def test_a_wide_terminal_shows_the_time_as_well(size):
     assert terminal.row(1).rstrip().endswith("1 min 05 s")
 
 
-def test_a_bar_follows_the_steps_of_a_trial_of_one_epoch(size):
+def test_a_bar_follows_the_epochs_of_a_trial(size):
     size(130, 24)
-    row = shown([running(0)], {0: Progress(0, 1, None, 9.0, step=50, steps=100)}).getvalue()
+    row = shown([running(0)], {0: TrialProgress(5, 10, None, 9.0)}).getvalue()
     assert "\x1b[36m━━━━━━" in row
     assert "\x1b[36m━━━━━━━" not in row
 
@@ -240,7 +241,7 @@ def test_time_left_is_unknown_before_a_trial_of_this_sweep_ends(size):
     assert " left" in shown(pruned, earlier=trials).text()
 
 
-def test_a_failure_is_told_above_the_table_once(size):
+def test_a_failure_is_shown_above_the_table_once(size):
     terminal = Terminal()
     with display(terminal) as shows:
         shows.update([running(0)], {})
@@ -319,7 +320,7 @@ def test_elsewhere_each_trial_has_a_line_when_it_begins_and_one_when_it_ends(siz
     ]
 
 
-def test_a_trial_that_goes_on_or_is_tried_again_begins_again(size):
+def test_a_trial_that_is_resumed_or_tried_again_begins_again(size):
     file = io.StringIO()
     with display(file) as shows:
         for trial in (ended(0, state=State.FAILED), running(0), ended(0)):
@@ -329,7 +330,7 @@ def test_a_trial_that_goes_on_or_is_tried_again_begins_again(size):
     assert lines[1].endswith("(1/12 done)")  # no longer among the failed ones
 
 
-def test_what_ends_is_told_before_what_takes_its_place(size):
+def test_what_ends_is_shown_before_what_takes_its_place(size):
     file = io.StringIO()
     with display(file) as shows:
         shows.update([waiting(0), running(1)], {})
@@ -393,7 +394,7 @@ def test_2000_trials_cost_no_comparison_of_all_with_all_and_none_if_nothing_ends
         assert Counting.calls == before
 
 
-def test_progress_is_that_of_the_steps_where_they_are_known():
-    assert Progress(1, 4, None, 0.0).fraction == 0.25
-    assert Progress(1, 4, None, 0.0, step=30, steps=100).fraction == 0.3
-    assert Progress(0, 0, None, 0.0).fraction == 0.0
+def test_progress_is_the_share_of_epochs():
+    assert TrialProgress(1, 4, None, 0.0).fraction == 0.25
+    assert TrialProgress(5, 4, None, 0.0).fraction == 1.0
+    assert TrialProgress(0, 0, None, 0.0).fraction == 0.0

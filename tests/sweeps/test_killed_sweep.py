@@ -1,4 +1,4 @@
-"""Kill a sweep, or its trials, at any moment, type it again: each trial once, with the bits of one left in peace."""
+"""A sweep, or its trials, killed at any moment and run again: each trial once, with the bits of an undisturbed one."""
 
 import itertools
 import random
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 NAME = "killed"
 TRIAL = ("data=digits", "model=image_classifier", "data.batch_size=32", "tracking.log_model=false",
          "tracking.system_metrics=false", "tracking.interval=10", "trainer.epochs=8")  # fmt: skip
-# Time for what a trial may take to save its state, on a busy machine: it may be compiling, which nothing interrupts.
+# How long a trial may take to save its state on a busy machine: nothing interrupts its compilation.
 _LONGEST_ORPHAN_SECONDS = 20.0
 
 
@@ -77,7 +77,7 @@ def test_a_killed_sweep_ends_like_one_left_in_peace(make_sweep, report, rates, s
 
 
 class Survived:
-    """Types a sweep and kills it, again and again, and watches what must hold after each kill.
+    """Runs a sweep and kills it, again and again, and checks what must hold after each kill.
 
     Args:
         sweep: to be killed.
@@ -102,7 +102,7 @@ class Survived:
         return ways
 
     def type(self):
-        """Types the command; the trials of a sweep that was killed a moment ago may still save their state then."""
+        """Runs the command; the trials of a sweep that was killed a moment ago may still be saving their state."""
         typed = self._sweep.type()
         self._await_orphans()
         return typed
@@ -121,7 +121,7 @@ class Survived:
         typed.signal(signal.SIGKILL)
         if typed.wait() != -signal.SIGKILL:
             return  # all was done before
-        self.kills.append(f"sweep behind event {events} with {trials} trials")
+        self.kills.append(f"sweep after event {events} with {trials} trials")
         self._orphaned = typed, time.monotonic()
         if self._draw.random() < 0.5:
             self._await_orphans()
@@ -133,7 +133,7 @@ class Survived:
             self.longest_orphan = max(self.longest_orphan, time.monotonic() - since)
 
     def _kill_trial(self):
-        """Then Ctrl-C, so that it is the same command, typed again, that has to try the failed trial again."""
+        """Then Ctrl-C, so that the failed trial is tried again by the next run of the command."""
         typed, process, log = self.type(), None, None
         while process is None:  # one that ends before its moment has come is replaced by another
             trials = typed.wait_until(typed.trials, "a trial")
@@ -150,7 +150,7 @@ class Survived:
         wait_until(lambda: not typed.left(), "an interrupted sweep's processes end", _LONGEST_ORPHAN_SECONDS)
         states = {state for state, _ in outcome(self._sweep.results, NAME).values()}
         assert states <= {"COMPLETE", "FAIL", "WAITING"}
-        self.kills.append(f"trial {number} behind line {len(_read(log))} of its log")
+        self.kills.append(f"trial {number} after line {len(_read(log))} of its log")
 
     def _await_moment(self, typed, process, log):
         """Waits until a trial has said more; returns it, or None if it ends before."""

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from kerasdl.sweeps.pictures import figures
+from kerasdl.sweeps.pictures.drawing import figures
 from kerasdl.sweeps.trials import Objective, State, Trial
 
 ACCURACY, LOSS, SECONDS = Objective("val_accuracy", True), Objective("val_loss", False), Objective("seconds", False)
@@ -275,10 +275,10 @@ def test_many_trials_take_seconds():
 
 def test_the_module_is_cheap_to_import_and_says_nothing(tmp_path):
     program = (
-        "import sys; from kerasdl.sweeps import pictures; from kerasdl.sweeps.trials import *\n"
+        "import sys; from kerasdl.sweeps.pictures import drawing; from kerasdl.sweeps.trials import *\n"
         "assert not {'optuna', 'matplotlib'} & set(sys.modules)\n"
         "trials = [Trial(n, State.FINISHED, {'rate': n / 9, 'kind': 'ab'[n % 2]}, values=(n / 7,)) for n in range(9)]\n"
-        "print(len(pictures.figures(trials, [Objective('val_loss', False)])))\n"
+        "print(len(drawing.figures(trials, [Objective('val_loss', False)])))\n"
     )
     ended = subprocess.run(
         [sys.executable, "-W", "always::UserWarning", "-W", "always::FutureWarning", "-c", program],

@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from kerasdl import record
 from kerasdl.errors import ConfigError
-from kerasdl.sweeps import plan
-from kerasdl.sweeps.frozen import Composer
+from kerasdl.experiment import record
+from kerasdl.sweeps import dry_run
+from kerasdl.sweeps.composer import Composer
 from kerasdl.sweeps.grammar import read_space
-from kerasdl.sweeps.settings import name_of, objectives
+from kerasdl.sweeps.open_study import open_study
+from kerasdl.sweeps.plan import plan_grid, plan_trial
+from kerasdl.sweeps.settings import objectives, sweep_name
 from kerasdl.sweeps.sweeper import sweep
 from kerasdl.sweeps.trials import State, Trial
 
@@ -24,14 +26,14 @@ FAST = ("data=digits", "model=image_classifier", "tracking=none")
 
 @pytest.fixture
 def command(composed, tmp_path):
-    """Reads a command as `kerasdl.train -m` does; returns what the functions of `plan` take."""
+    """Reads a command as `kerasdl.train -m` does; returns what planning and a dry run take."""
 
     def make(*overrides):
         typed = [*FAST, f"paths.output_dir={tmp_path / 'out'}", *overrides]
         loader, master = composed(*typed)
         space = read_space(typed, master.sweep.space, master.sweep.when, loader, master.sweep.seed)
         goals = objectives(master)
-        name = name_of(master, space, goals)
+        name = sweep_name(master, space, goals)
         return SimpleNamespace(master=master, space=space, goals=goals, name=name, composer=Composer(loader, master))
 
     return make
@@ -39,13 +41,13 @@ def command(composed, tmp_path):
 
 def shown(command, capsys):
     capsys.readouterr()
-    assert plan.show(command.master, command.name, command.goals, command.space, command.composer) == 0
+    assert dry_run.show(command.master, command.name, command.goals, command.space, command.composer) == 0
     return capsys.readouterr().out.splitlines()
 
 
 def test_a_grid_is_planned_in_order_with_each_identity_once(command):
     made = command("optimizer.learning_rate=0.1,0.10", "seed=0,1")
-    planned = plan.grid(made.composer, made.space)
+    planned = plan_grid(made.composer, made.space)
     rates = [(one.config.optimizer.learning_rate, one.config.seed) for one in planned.values()]
     assert rates == [(0.1, 0), (0.1, 1)]  # and 0.10 is 0.1
     assert [*planned] == [one.config_hash for one in planned.values()]
@@ -55,18 +57,18 @@ def test_a_grid_is_planned_in_order_with_each_identity_once(command):
 def test_identity_is_of_what_decides_and_not_of_order_or_how_it_is_run(command):
     first = command("optimizer.learning_rate=0.1,0.01", "seed=1")
     other = command("seed=1", "optimizer.learning_rate=0.01,0.1", "sweep.jobs=2", "sweep.name=other")
-    assert {*plan.grid(first.composer, first.space)} == {*plan.grid(other.composer, other.space)}
+    assert {*plan_grid(first.composer, first.space)} == {*plan_grid(other.composer, other.space)}
 
 
 def test_nothing_of_a_group_is_one_of_its_values(command):
     made = command("debug=one_batch,null")
-    batches = [one.config.data.batches for one in plan.grid(made.composer, made.space).values()]
+    batches = [one.config.data.batches for one in plan_grid(made.composer, made.space).values()]
     assert batches == [1, None]
 
 
 def test_one_number_for_all_channels_is_the_list_of_it_in_a_trial_too(command):
     made = command("data.normalization.mean=1,[1.0],0.5")
-    means = [one.config.data.normalization.mean for one in plan.grid(made.composer, made.space).values()]
+    means = [one.config.data.normalization.mean for one in plan_grid(made.composer, made.space).values()]
     assert means == [[1.0], [0.5]]
 
 
@@ -94,19 +96,19 @@ def test_a_combination_of_values_that_refers_to_nothing_is_refused_too(command):
     """Where each of the values works with the first of the others."""
     made = command("optimizer=sgd,adam", "optimizer.learning_rate=0.1,${optimizer.momentum}", "seed=0")
     with pytest.raises(ConfigError, match=r"there is no key optimizer.momentum"):
-        plan.grid(made.composer, made.space)
+        plan_grid(made.composer, made.space)
 
 
 def test_a_combination_that_cannot_work_is_planned_with_its_reason(command):
     made = command("data.batch_size=0,32")
-    refused, sound = plan.grid(made.composer, made.space).values()
+    refused, sound = plan_grid(made.composer, made.space).values()
     assert (refused.config, refused.error) == (None, "data.batch_size must be >= 1. Received: 0.")
     assert re.fullmatch("refused-[0-9a-f]{16}", refused.config_hash)
     assert (sound.error, sound.config.data.batch_size) == (None, 32)
     with_jobs = command("data.batch_size=0,32", "sweep.jobs=2")
-    assert refused.config_hash in plan.grid(with_jobs.composer, with_jobs.space)
+    assert refused.config_hash in plan_grid(with_jobs.composer, with_jobs.space)
     elsewhere = command("data.batch_size=0,32", "seed=1")
-    assert refused.config_hash not in plan.grid(elsewhere.composer, elsewhere.space)
+    assert refused.config_hash not in plan_grid(elsewhere.composer, elsewhere.space)
 
 
 def test_a_dry_run_writes_nothing(command, capsys, tmp_path):
@@ -137,7 +139,7 @@ def test_a_dry_run_makes_no_storage_that_was_named(command, capsys, tmp_path, st
 
 def test_a_dry_run_makes_no_study_in_a_storage_that_exists(command, capsys, tmp_path):
     storage = f"sweep.storage={tmp_path / 'study.journal'}"
-    plan.open_study(command(storage, "sweep.name=first").master, "first", command().goals)
+    open_study(command(storage, "sweep.name=first").master, "first", command().goals)
     before = (tmp_path / "study.journal").read_bytes()
     assert shown(command("seed=0,1", storage, "sweep.name=second"), capsys)[-1] == "sweep second: 2 trials, 2 to run"
     assert (tmp_path / "study.journal").read_bytes() == before
@@ -159,8 +161,8 @@ def test_the_command_line_writes_nothing_either(tmp_path):
 
 def finish(made, *outcomes):
     """Runs trials of a grid as if: `(state, value, seconds)` each."""
-    study = plan.open_study(made.master, made.name, made.goals)
-    for one in plan.grid(made.composer, made.space).values():
+    study = open_study(made.master, made.name, made.goals)
+    for one in plan_grid(made.composer, made.space).values():
         study.add(made.space, dict(one.chosen), one.config_hash)
     for state, value, seconds in outcomes:
         values = None if state is State.FAILED else [value]
@@ -178,19 +180,19 @@ def test_what_is_done_is_shown_with_an_estimate_of_the_rest(command, capsys):
         "FAILED    seed=2",
         f"sweep {first.name}: 4 trials, 2 to run, about 40 s with sweep.jobs=2",
     ]
-    assert [trial.state for trial in plan.open_study(first.master, first.name, first.goals).trials()] == [
+    assert [trial.state for trial in open_study(first.master, first.name, first.goals).trials()] == [
         "FINISHED", "PRUNED", "FAILED"
     ]  # fmt: skip
 
 
 def drawn(made, rate, state=State.FINISHED, **attributes):
     """Adds a trial of a search as if it was drawn, trained, and ended in a state."""
-    study, chosen = plan.open_study(made.master, made.name, made.goals), {"optimizer.learning_rate": rate}
-    one = plan.compose(made.composer, made.space, chosen)
+    study, chosen = open_study(made.master, made.name, made.goals), {"optimizer.learning_rate": rate}
+    one = plan_trial(made.composer, made.space, chosen)
     study.add_unsampled()
     claim = study.claim(None, 100)
     study.identify(claim, made.space, chosen, one.config_hash)
-    study.note(claim, **attributes)
+    study.keep(claim, **attributes)
     if state is State.WAITING:
         study.report(claim, 10, 0.5, 1)
         study.release(claim)
@@ -220,8 +222,8 @@ def test_a_search_does_not_count_trials_of_another_configuration(command, capsys
     with pytest.raises(ConfigError) as caught:
         shown(command(*typed, "model.dropout=0.3", "sweep.jobs=2"), capsys)
     assert str(caught.value) == (
-        "sweep: trial 0 has results of another configuration than this command gives now. Give the changed sweep "
-        "another sweep.name, or put back what has changed."
+        "sweep: the results of trial 0 come from another configuration than this command gives now. Give the changed "
+        "sweep another sweep.name, or undo the change."
     )
 
 
@@ -236,8 +238,8 @@ def test_a_search_says_what_has_changed_if_it_is_known(command, capsys):
 
 def test_a_grid_over_an_interval_is_refused(command):
     made = command("optimizer.learning_rate=interval(0.1,1)")
-    with pytest.raises(ConfigError, match="a grid has no interval"):
-        plan.grid(made.composer, made.space)
+    with pytest.raises(ConfigError, match="a grid can't have an interval"):
+        plan_grid(made.composer, made.space)
 
 
 def done(seconds, state=State.FINISHED):
@@ -257,11 +259,11 @@ def done(seconds, state=State.FINISHED):
     ],
 )
 def test_the_estimate(trials, remaining, jobs, expected):
-    assert plan.remaining_seconds(trials, remaining, jobs) == expected
+    assert dry_run.remaining_seconds(trials, remaining, jobs) == expected
 
 
 def test_the_study_has_the_sampler_and_the_pruner_of_the_configuration(command):
     made = command("sweep=tpe", "sweep.pruner=asha", "sweep.pruning.reduction_factor=5")
-    study = plan.open_study(made.master, made.name, made.goals)
-    assert study._pruner._reduction_factor == 5
+    study = open_study(made.master, made.name, made.goals)
+    assert study._study.pruner._reduction_factor == 5
     assert OmegaConf.select(made.master, "sweep.trials") == 50

@@ -110,7 +110,7 @@ def test_gp_without_pytorch_names_what_to_install(monkeypatch):
 
 @pytest.mark.parametrize("name", ["grid", "random", "tpe", "cmaes"])
 def test_samplers_say_nothing_about_being_experimental(name, recwarn):
-    sampler(name, 0).at(3, 0)
+    sampler(name, 0).reseed(3, 0)
     assert [str(warning.message) for warning in recwarn] == []
 
 

@@ -8,7 +8,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from kerasdl.errors import ConfigError
-from kerasdl.sweeps.settings import check_sweep, name_of, objectives
+from kerasdl.sweeps.settings import check_sweep, objectives, sweep_name
 from kerasdl.sweeps.trials import Objective
 
 
@@ -53,11 +53,11 @@ def test_sound_settings_pass(config, overrides, sweep):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["resume=auto"], "resume: a sweep resumes by itself. Type its command again, without resume=."),
+        (["resume=auto"], "resume: a sweep resumes by itself. Run its command again, without resume=."),
         (["sweep.sampler=tpee"], "sweep.sampler must be grid or random or tpe or cmaes or gp. Received: tpee. Did you"),
         (["sweep.pruner=hyper"], "sweep.pruner must be none or median or percentile or hyperband or asha. Received: "),
-        (["sweep.sampler=random"], "sweep.trials must say how many trials random shall choose. Example: sweep.trials="),
-        (["sweep.trials=5"], "sweep.trials must be null for a grid, which tries all its points. Received: 5. Let"),
+        (["sweep.sampler=random"], "sweep.trials must be the number of trials that random is to choose. Example: swe"),
+        (["sweep.trials=5"], "sweep.trials must be null for a grid, which tries all its points. Received: 5. To"),
         (["sweep.sampler=tpe", "sweep.trials=0"], "sweep.trials must be >= 1. Received: 0."),
         (["sweep.seed=-1"], "sweep.seed must be >= 0. Received: -1."),
         (["sweep.jobs=0"], "sweep.jobs must be >= 1. Received: 0."),
@@ -73,13 +73,16 @@ def test_sound_settings_pass(config, overrides, sweep):
         (["sweep.pruning.percentile=100"], "sweep.pruning.percentile must be < 100. Received: 100.0."),
         (["sweep.pruning.max_resource=0"], "sweep.pruning.max_resource must be auto or an integer >= 1. Received: 0."),
         (["sweep.pruning.max_resource=most"], "must be auto or an integer >= 1. Received: most."),
-        (["sweep.name=a b"], "sweep.name must be of letters, digits, '.', '_' and '-'. Received: 'a b'."),
-        (["sweep.name='../x'"], "sweep.name must be of letters"),
-        (["sweep.name=" + "x" * 81], "sweep.name must be of letters"),
+        (
+            ["sweep.name=a b"],
+            "sweep.name must consist of letters, digits, '.', '_' and '-', at most 80. Received: 'a b'.",
+        ),
+        (["sweep.name='../x'"], "sweep.name must consist of letters"),
+        (["sweep.name=" + "x" * 81], "sweep.name must consist of letters"),
         (["sweep.pruner=asha", "sweep.metric=[val_loss,seconds]"], "sweep.pruner needs a single sweep.metric"),
         (
             ["sweep.pruner=asha", "sweep.metric=seconds"],
-            "sweep.pruner needs a sweep.metric of evaluations, e.g. val_ac",
+            "sweep.pruner needs a sweep.metric that each evaluation gives, e.g. val_ac",
         ),
     ],
     ids=lambda item: " ".join(item)[:60] if isinstance(item, list) else "",
@@ -111,22 +114,25 @@ def test_what_is_looked_for_and_where_better_is(config, overrides, expected):
     [
         (
             ["sweep.metric=test_accuracy"],
-            "must not be of the test split, which then tests nothing any more. Received: te",
+            "must not be of the test split, which must not decide anything. Received: te",
         ),
-        (["sweep.metric=test_loss"], "Take val_loss."),
+        (["sweep.metric=test_loss"], "Use val_loss."),
         (["sweep.metric=[val_loss,test_loss]"], "sweep.metric must not be of the test split"),
         (
             ["data.validation=0"],
             "sweep.metric is val_accuracy, but data.validation is 0. Keep some for validation, e.g.",
         ),
         (["sweep.metric=val_acuracy"], "sweep.metric: no metric 'val_acuracy'. Did you mean 'val_accuracy'?"),
-        (["sweep.metric=[]"], "sweep.direction must have a direction for each of sweep.metric. Received: 0 for 0."),
+        (
+            ["sweep.metric=[]"],
+            "sweep.direction must have a direction for each metric of sweep.metric. Received: 0 for 0.",
+        ),
         (["sweep.metric=null"], "sweep.metric: no metric 'None'."),
         (["sweep.metric=learning_rate"], "sweep.direction must say whether more or less of learning_rate is better"),
         (["sweep.direction=up"], "sweep.direction must be maximize, minimize or auto. Received: up."),
         (
             ["sweep.direction=[maximize,minimize]"],
-            "sweep.direction must have a direction for each of sweep.metric. Recei",
+            "sweep.direction must have a direction for each metric of sweep.metric. Recei",
         ),
         (["sweep.metric=[val_loss,seconds]", "sweep.direction=minimize"], "Received: 1 for 2."),
     ],
@@ -148,7 +154,7 @@ def test_a_task_of_ones_own_has_metrics_that_nobody_knows_beforehand(config):
 def name(config, read):
     def named(*typed, settings=(), sweep="grid", space=None):
         conf = config(*settings, sweep=sweep)
-        return name_of(conf, read(*typed, space=space), objectives(conf))
+        return sweep_name(conf, read(*typed, space=space), objectives(conf))
 
     return named
 

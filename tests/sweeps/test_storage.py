@@ -122,14 +122,14 @@ def test_mlflows_database_is_refused_under_any_name(tmp_path):
 def test_a_database_given_as_a_journal_is_refused(empty_database):
     before = empty_database.read_bytes()
     message = refusal(str(empty_database))
-    assert message.endswith(f"not a journal. Write sweep.storage=sqlite:///{empty_database}.")
+    assert message.endswith(f"not a journal. Use sweep.storage=sqlite:///{empty_database}.")
     assert empty_database.read_bytes() == before
 
 
 def test_a_file_that_is_no_database_is_refused_and_stays(tmp_path):
     (tmp_path / "study.journal").write_bytes(b'{"op_code": 0}\n' * 100)
     message = refusal(f"sqlite:///{tmp_path}/study.journal")
-    assert "can't be opened (file is not a database). Start it, or name another." in message
+    assert "can't be opened (file is not a database). Start its server, or name another." in message
     assert (tmp_path / "study.journal").read_bytes() == b'{"op_code": 0}\n' * 100
 
 
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 def test_without_a_driver_the_extra_is_named(where, extra):
     scheme = where.partition("://")[0]
     assert refusal(where) == (
-        f"sweep.storage: no driver for {scheme}:// is installed. Install it: pip install 'kerasdl[{extra}]'."
+        f"sweep.storage: no driver for {scheme}:// is installed. Install one: pip install 'kerasdl[{extra}]'."
     )
 
 

@@ -1,4 +1,4 @@
-"""Trials in Optuna: each is taken once, by whoever; none is lost or counted twice; pruning goes on where it was."""
+"""Trials in Optuna: each is taken once; none is lost or counted twice; pruning resumes where it was."""
 
 import json
 import subprocess
@@ -9,10 +9,10 @@ import optuna
 import pytest
 
 from kerasdl.errors import ConfigError
-from kerasdl.sweeps import owner
+from kerasdl.sweeps import liveness
+from kerasdl.sweeps.open_study import has_study
 from kerasdl.sweeps.space import Axis, Interval, Space
 from kerasdl.sweeps.storage import open_storage
-from kerasdl.sweeps.study import has_study
 from kerasdl.sweeps.trials import Objective, State
 
 ACCURACY, LOSS, SECONDS = Objective("val_accuracy", True), Objective("val_loss", False), Objective("seconds", False)
@@ -59,7 +59,7 @@ def test_a_trial_from_its_first_to_its_last_moment(opened, where):
     assert (trial.number, trial.state, trial.overrides, trial.config_hash) == (0, "WAITING", {"seed": 0}, "h0")
     claim = study.claim({"h0"}, None)
     assert (claim.number, claim.chosen) == (0, {"seed": 0})
-    study.note(claim, folder="study-h0", run_id="4f2a")
+    study.keep(claim, folder="study-h0", run_id="4f2a")
     study.report(claim, 10, 0.5, 1)
     study.report(claim, 20, 0.75, 2)
     assert study.finish(claim, State.FINISHED, [0.75], seconds=3.5, metrics={"val_accuracy": 0.75})
@@ -68,7 +68,7 @@ def test_a_trial_from_its_first_to_its_last_moment(opened, where):
     assert (trial.folder, trial.run_id, trial.seconds, trial.metrics) == (
         "study-h0", "4f2a", 3.5, {"val_accuracy": 0.75}
     )  # fmt: skip
-    assert trial.host == owner.this_process()["host"]
+    assert trial.host == liveness.this_process()["host"]
     assert study.claim(None, None) is None
 
 
@@ -76,8 +76,8 @@ def test_only_trials_of_the_command_are_taken(opened, where):
     study = filled(opened(where), 0, 1, 2)
     assert study.claim({"h2"}, None).number == 2
     assert study.claim({"h2"}, None) is None
-    assert study.claim(None, None, but={0}).number == 1
-    assert study.claim(None, None, but={0}) is None
+    assert study.claim(None, None, excluded={0}).number == 1
+    assert study.claim(None, None, excluded={0}) is None
     assert study.claim(None, None).number == 0
 
 
@@ -96,12 +96,12 @@ def test_two_studies_of_one_storage_take_each_trial_once(opened, where):
 CLAIM_ALL = """
 import json, sys
 from kerasdl.config.schema import Pruning
+from kerasdl.sweeps.open_study import create_or_load
 from kerasdl.sweeps.samplers import pruner, sampler
 from kerasdl.sweeps.storage import open_storage
-from kerasdl.sweeps.study import Study
 from kerasdl.sweeps.trials import Objective
 goals = [Objective("val_accuracy", True)]
-study = Study(open_storage(sys.argv[1]), "study", goals, sampler("grid", 0), pruner("none", Pruning()))
+study = create_or_load(open_storage(sys.argv[1]), "study", goals, sampler("grid", 0), pruner("none", Pruning()))
 print("ready", flush=True)
 sys.stdin.readline()
 taken = []
@@ -140,15 +140,15 @@ def test_of_two_that_are_the_same_the_lower_number_is_run(opened, where):
     assert states(first) == [(0, "RUNNING"), (2, "RUNNING")]  # the other is there no more
 
 
-def test_a_twin_that_is_finished_goes_before_one_with_a_lower_number(opened, where):
+def test_a_duplicate_that_is_finished_goes_before_one_with_a_lower_number(opened, where):
     study = filled(opened(where), 0)
     space = grid(0)
     claim = study.claim(None, None)
     study.add(space, {"seed": 0}, "other")
     later = study.claim(None, None)
     study.finish(later, State.FINISHED, [0.5])
-    twin = study.identify(claim, space, {"seed": 0}, "other")
-    assert (twin.number, twin.values) == (1, (0.5,))
+    duplicate = study.identify(claim, space, {"seed": 0}, "other")
+    assert (duplicate.number, duplicate.values) == (1, (0.5,))
 
 
 def test_a_drawn_trial_that_is_there_already_is_found(opened, where):
@@ -157,8 +157,8 @@ def test_a_drawn_trial_that_is_there_already_is_found(opened, where):
     study.add_unsampled()
     claim = study.claim(None, None)
     assert claim.chosen is None
-    twin = study.identify(claim, grid(0), {"seed": 0}, "h0")
-    assert (twin.number, twin.state, twin.values) == (0, State.RUNNING, None)
+    duplicate = study.identify(claim, grid(0), {"seed": 0}, "h0")
+    assert (duplicate.number, duplicate.state, duplicate.values) == (0, State.RUNNING, None)
     assert study.identify(claim, grid(1), {"seed": 1}, "h1") is None
     study.drop(claim.id)
     assert states(study) == [(0, "RUNNING")]
@@ -235,7 +235,7 @@ def test_without_a_report_there_is_no_last_one(opened, where):
 def test_a_failed_trial_that_is_tried_again_keeps_its_number_and_what_it_had(opened, where):
     study = filled(opened(where), 0, 1)
     claim = study.claim(None, None)
-    study.note(claim, folder="study-h0", run_id="4f2a")
+    study.keep(claim, folder="study-h0", run_id="4f2a")
     study.report(claim, 10, 0.5, 1)
     study.finish(claim, State.FAILED, None, error="no memory", seconds=2.0)
     assert study.trials()[0].error == "no memory"
@@ -289,21 +289,21 @@ class Clock:
 
 
 @pytest.fixture
-def pulses():
-    """Makes the pulse of a machine, with a patience of 30 s on one clock."""
+def monitors():
+    """Makes the monitor of a machine, with a patience of 30 s on one clock."""
     Clock.now = 0.0
-    return lambda: owner.Pulse(30.0, lambda: Clock.now)
+    return lambda: liveness.HeartbeatMonitor(30.0, lambda: Clock.now)
 
 
-def test_a_trial_whose_machine_is_silent_is_taken_over_by_exactly_one(opened, where, pulses):
+def test_a_trial_whose_machine_is_silent_is_taken_over_by_exactly_one(opened, where, monitors):
     silent, own = filled(opened(where), 0, 1), opened(where)
     lost, mine = silent.claim(None, None), own.claim(None, None)
     silent.report(lost, 10, 0.5, 1)
-    others = [(opened(where), pulses()) for _ in range(2)]
-    assert [study.take_over(pulse, []) for study, pulse in others] == [[], []]
+    others = [(opened(where), monitors()) for _ in range(2)]
+    assert [study.take_over(monitor, []) for study, monitor in others] == [[], []]
     Clock.now += 20
     own.beat([mine])
-    assert [study.take_over(pulse, []) for study, pulse in others] == [[], []]
+    assert [study.take_over(monitor, []) for study, monitor in others] == [[], []]
     Clock.now += 20
     own.beat([mine])
     taken = [[], []]
@@ -314,25 +314,25 @@ def test_a_trial_whose_machine_is_silent_is_taken_over_by_exactly_one(opened, wh
     assert (again.number, again.chosen, own.trials()[0].reports) == (0, {"seed": 0}, {10: 0.5})
 
 
-def test_nobody_takes_over_from_itself(opened, where, pulses):
-    study, pulse = filled(opened(where), 0), pulses()
+def test_nobody_takes_over_from_itself(opened, where, monitors):
+    study, monitor = filled(opened(where), 0), monitors()
     claim = study.claim(None, None)
-    study.take_over(pulse, [claim])
+    study.take_over(monitor, [claim])
     Clock.now += 100
-    assert study.take_over(pulse, [claim]) == []
+    assert study.take_over(monitor, [claim]) == []
 
 
-def test_a_machine_that_wakes_up_finds_its_trial_taken_and_leaves_it(opened, where, pulses):
+def test_a_machine_that_wakes_up_finds_its_trial_taken_and_leaves_it(opened, where, monitors):
     """Nothing that it still says about the trial counts, and nothing of it ends the machine's other trials."""
-    asleep, other, pulse = filled(opened(where, pruned="asha"), 0), opened(where), pulses()
+    asleep, other, monitor = filled(opened(where, pruned="asha"), 0), opened(where), monitors()
     claim = asleep.claim(None, None)
     asleep.report(claim, 10, 0.5, 1)
-    other.take_over(pulse, [])
+    other.take_over(monitor, [])
     Clock.now += 31
-    assert other.take_over(pulse, []) == [0]
+    assert other.take_over(monitor, []) == [0]
     theirs = other.claim(None, None)
     asleep.beat([claim])
-    asleep.note(claim, run_id="4f2a")
+    asleep.keep(claim, run_id="4f2a")
     asleep.report(claim, 20, 0.1, 2)
     assert not asleep.should_prune(claim)
     asleep.release(claim)
@@ -344,8 +344,8 @@ def test_a_machine_that_wakes_up_finds_its_trial_taken_and_leaves_it(opened, whe
 @pytest.fixture
 def machines(opened, where, monkeypatch):
     """Makes studies of machines with names of their own; at any time the one acts that was named last."""
-    monkeypatch.setattr(owner, "machine", lambda: acting[-1])
-    monkeypatch.setattr(owner, "this_process", lambda: {"machine": acting[-1], "host": acting[-1], "pid": 2**22 + 1})
+    monkeypatch.setattr(liveness, "machine", lambda: acting[-1])
+    monkeypatch.setattr(liveness, "this_process", lambda: {"machine": acting[-1], "host": acting[-1], "pid": 2**22 + 1})
     acting = ["nobody"]
 
     def machine(name):
@@ -385,8 +385,8 @@ def test_who_loses_a_race_for_a_trial_leaves_no_name(machines, monkeypatch):
     assert [claim.number for claim in first("orphans")] == [0]
 
 
-def test_who_is_killed_before_it_has_written_its_name_loses_its_trial_to_who_waits(machines, monkeypatch, pulses):
-    killed, other, pulse = machines("killed"), machines("other"), pulses()
+def test_who_is_killed_before_it_has_written_its_name_loses_its_trial_to_who_waits(machines, monkeypatch, monitors):
+    killed, other, monitor = machines("killed"), machines("other"), monitors()
     filled(killed.study, 0)
     killed("release", killed("claim", None, None))  # an earlier attempt; its process has ended, too
 
@@ -399,25 +399,25 @@ def test_who_is_killed_before_it_has_written_its_name_loses_its_trial_to_who_wai
             killed("claim", None, None)
     assert states(other.study) == [(0, "RUNNING")]
     assert killed("orphans") == other("orphans") == []  # it may be anyone's
-    assert other("take_over", pulse, []) == []
+    assert other("take_over", monitor, []) == []
     Clock.now += 31
-    assert other("take_over", pulse, []) == [0]
+    assert other("take_over", monitor, []) == [0]
     assert other("claim", None, None).number == 0
 
 
-def test_a_trial_that_is_claimed_again_has_the_whole_patience_ahead(opened, where, pulses):
+def test_a_trial_that_is_claimed_again_has_the_whole_patience_ahead(opened, where, monitors):
     """However long it waited since another machine saw it run."""
-    study, other, pulse = filled(opened(where), 0), opened(where), pulses()
+    study, other, monitor = filled(opened(where), 0), opened(where), monitors()
     first = study.claim(None, None)
-    assert other.take_over(pulse, []) == []
+    assert other.take_over(monitor, []) == []
     study.release(first)
     for _ in range(3):
         Clock.now += 15
-        assert other.take_over(pulse, []) == []
+        assert other.take_over(monitor, []) == []
     study.claim(None, None)
-    assert other.take_over(pulse, []) == []
+    assert other.take_over(monitor, []) == []
     Clock.now += 31
-    assert other.take_over(pulse, []) == [0]
+    assert other.take_over(monitor, []) == [0]
 
 
 # Of a metric that trials report, in the order of their numbers.
@@ -563,7 +563,10 @@ def test_a_search_whose_categories_changed_needs_another_name(opened, where):
     study.add_unsampled()
     study.sample(study.claim(None, 2), Space((), (Axis("x", {"a": "a", "b": "b"}),)))
     study.add_unsampled()
-    with pytest.raises(ConfigError, match=r"^sweep: the values of this study can't change .*another sweep\.name\.$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^sweep: a swept key has other values than in .*another sweep\.name\.$",
+    ):
         study.sample(study.claim(None, 2), Space((), (Axis("x", {"a": "a", "c": "c"}),)))
 
 
@@ -573,12 +576,12 @@ def test_a_study_looks_for_one_thing(opened, where):
     with pytest.raises(ConfigError) as caught:
         opened(where, [LOSS])
     assert str(caught.value) == (
-        "sweep.metric: sweep study is to maximize val_accuracy; it can't minimize val_loss as well. "
-        "Give the new sweep another sweep.name."
+        "sweep.metric: sweep study already exists, to maximize val_accuracy; this command is to minimize val_loss. "
+        "Give this sweep another sweep.name."
     )
-    with pytest.raises(ConfigError, match="is to maximize val_accuracy; it can't minimize val_accuracy as well"):
+    with pytest.raises(ConfigError, match="to maximize val_accuracy; this command is to minimize val_accuracy"):
         opened(where, [Objective("val_accuracy", False)])
-    with pytest.raises(ConfigError, match="can't maximize val_accuracy and minimize seconds as well"):
+    with pytest.raises(ConfigError, match="this command is to maximize val_accuracy and minimize seconds"):
         opened(where, [ACCURACY, SECONDS])
     assert opened(where, [LOSS], name="another").is_new
 

@@ -1,4 +1,4 @@
-"""A callback of the user's own, as KERASDL_TARGETS allows it, that does what trials do when things go wrong."""
+"""A user's own callback, allowed by KERASDL_TARGETS, that makes trials go wrong."""
 
 import ctypes
 import os
@@ -8,12 +8,12 @@ import keras
 
 
 class Trouble(keras.callbacks.Callback):
-    """Makes trouble behind the first epoch, or none.
+    """Goes wrong after the first epoch, or not at all.
 
     Args:
         kind: `none`; `hang`, for good, in C and with Python's own lock held, so that no thread and no signal handler
             of the process gets to run; `kill`, as the system does when memory runs out; `raise`; `kill_at_end`, when
-            all is done and kept but the sweep has not heard of it.
+            everything is done and kept, but not yet reported to the sweep.
     """
 
     def __init__(self, kind: str):
@@ -28,10 +28,10 @@ class Trouble(keras.callbacks.Callback):
         if self.kind == "raise":
             raise ArithmeticError("this callback always fails")
         if self.kind == "kill_at_end":
-            _kill_behind_the_end()
+            _kill_after_the_end()
 
 
-def _kill_behind_the_end():
+def _kill_after_the_end():
     from kerasdl.runs import RunFolder
 
     update = RunFolder.update

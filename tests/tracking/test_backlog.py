@@ -1,4 +1,4 @@
-"""A run that couldn't end itself, because its process died, is ended by who is left."""
+"""A run whose process died is ended by another process."""
 
 import subprocess
 import sys
@@ -65,7 +65,7 @@ def test_a_run_whose_process_was_killed_is_ended_with_the_reason(died, config):
     place = Path(run.info.artifact_uri.removeprefix("file://")) / "error" / "traceback.txt"
     assert place.read_text(encoding="utf-8") == TRACE
     assert RunFolder.open(died.path).record.status == "FAILED"
-    died.lock()  # it is free again
+    died.lock()  # it isn't locked any more
     died.unlock()
 
 
@@ -103,7 +103,7 @@ def test_while_the_store_is_away_the_end_waits_in_the_journal(never_opened, conf
         end_dead_run(never_opened, tracking.locate(away), "FAILED", TRACE)
     assert RunFolder.open(never_opened.path).record.status == "FAILED"
     folder = RunFolder.open(never_opened.path)
-    folder.lock()  # it is free
+    folder.lock()  # it isn't locked any more
     located = tracking.locate(config)
     assert send_backlog(folder, located, lambda sent, total: None) >= 2
     folder.unlock()

@@ -13,7 +13,7 @@ from kerasdl.tracking.mlflow_tracker import MlflowTracker
 
 @pytest.fixture
 def broken(server):
-    """Puts a file where the server keeps its artifacts, and mends that on request."""
+    """Puts a file in place of the server's folder of artifacts, and restores the folder on request."""
     artifacts, aside = server.directory / "artifacts", server.directory / "artifacts.aside"
     had_some = artifacts.exists()
     if had_some:

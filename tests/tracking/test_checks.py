@@ -12,12 +12,12 @@ import pytest
 
 from kerasdl import tracking
 from kerasdl.errors import TrackingError
-from kerasdl.tracking import deleted
+from kerasdl.tracking import checks, deleted
 
 
 @pytest.fixture
 def mount(tmp_path):
-    """Mounts a file system at a new directory, which takes privileges."""
+    """Mounts a file system at a new directory, which requires privileges."""
     mounted = []
 
     def mount(*arguments):
@@ -38,7 +38,7 @@ def mount(tmp_path):
 
 
 def refusal(config):
-    """Returns the message with which `check` refuses, which is one line and comes in time."""
+    """Returns the message of `check`, which is one line and comes in time."""
     start = time.monotonic()
     with pytest.raises(TrackingError) as caught:
         tracking.create(config).check()
@@ -82,7 +82,7 @@ def test_a_full_disk(make_config, mount):
     assert refusal(make_config(directory)).startswith("paths.output_dir")
 
 
-def test_a_disk_that_fills_up_during_the_run_is_told(make_config, mount, new_folder, capfd):
+def test_a_disk_that_fills_up_during_the_run_is_reported(make_config, mount, new_folder, capfd):
     directory = mount("-t", "tmpfs", "-o", "size=60m", "tmpfs")
     config = make_config(directory)
     tracker = tracking.create(config)
@@ -122,12 +122,12 @@ def test_a_folder_of_files_which_mlflow_refuses(make_config, tmp_path, monkeypat
     assert refusal(make_config(tmp_path)).startswith("MLFLOW_TRACKING_URI must be")
     with pytest.raises(TrackingError, match="keeps no runs in files"):
         tracking.open_store(make_config(tmp_path))
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # whoever insists may have one
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # switched on by the user
     tracking.create(make_config(tmp_path)).check()
 
 
 def deletes(client, config):
-    """Makes an experiment with a run, deletes the run, and then all of it; returns what `check` says each time."""
+    """Makes an experiment with a run, deletes first one, then the other; returns what `check` says each time."""
     experiment = client.create_experiment(config.tracking.experiment)
     run = client.create_run(experiment).info.run_id
     tracker = tracking.create(config)
@@ -140,7 +140,7 @@ def deletes(client, config):
             tracker.check(run)
         told.append(str(caught.value))
         if len(told) == 1:
-            tracker.check()  # for a new run all is well
+            tracker.check()  # a new run is accepted
     with pytest.raises(TrackingError) as caught:
         tracker.check()
     assert str(caught.value) == told[1]
@@ -148,7 +148,7 @@ def deletes(client, config):
     assert f"mlflow runs restore --run-id {run}" in told[0]
     assert told[1].startswith("tracking.experiment must name an experiment that isn't deleted. Received: ")
     assert f"mlflow experiments restore --experiment-id {experiment}" in told[1]
-    tracking.create(config).check("0" * 32)  # of a run that isn't there nothing is known
+    tracking.create(config).check("0" * 32)  # an unknown run is accepted, because the check may not see it
 
 
 def test_what_is_deleted_in_a_database_is_found_out_before_training(config):
@@ -185,7 +185,13 @@ def test_a_server_that_is_not_there(make_config, tmp_path, monkeypatch):
         assert refusal(make_config(tmp_path)).startswith("MLFLOW_TRACKING_URI must be")
 
 
-def test_a_server_that_says_nothing(make_config, tmp_path):
+@pytest.fixture
+def impatient(monkeypatch):
+    """Waits half a second for a server, instead of three."""
+    monkeypatch.setattr(checks, "SERVER_TIMEOUT_SECONDS", 0.5)
+
+
+def test_a_server_that_says_nothing(make_config, tmp_path, impatient):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -203,8 +209,8 @@ def test_a_store_without_runs_can_not_be_read(make_config, tmp_path):
     assert not (tmp_path / "empty").exists()
 
 
-def test_a_name_that_takes_long_to_look_up(make_config, tmp_path, monkeypatch):
+def test_a_name_that_takes_long_to_look_up(make_config, tmp_path, impatient, monkeypatch):
     given_up = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: given_up.wait(60) and [])
-    assert "no answer in 3 s" in refusal(make_config(tmp_path, uri="http://example.org"))
+    assert "no answer in 0.5 s" in refusal(make_config(tmp_path, uri="http://example.org"))
     given_up.set()

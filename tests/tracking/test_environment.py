@@ -1,4 +1,4 @@
-"""What a run says of the machine and its packages; of git, see test_repository.py."""
+"""The machine and its packages, as a run records them; for git, see test_repository.py."""
 
 import sys
 from pathlib import Path

@@ -110,7 +110,7 @@ def test_a_process_killed_between_an_answer_and_its_note_and_resumed(config, tmp
     assert [step for step, _, _ in history(config, tracker.run_id, "learning_rate")] == list(range(150))
 
 
-def test_a_resumed_run_says_again_only_what_is_new(config, new_folder):
+def test_a_resumed_run_reports_only_what_is_new(config, new_folder):
     folder = new_folder(config)
     tracker = tracking.create(config)
     tracker.start(folder, **EMPTY)
@@ -140,7 +140,7 @@ def test_a_resumed_run_says_again_only_what_is_new(config, new_folder):
     assert len(history(config, tracker.run_id, "nan")) == 1
 
 
-def test_a_run_that_goes_on_is_running_again(config, new_folder, wait_until):
+def test_a_resumed_run_is_running_again(config, new_folder, wait_until):
     folder = new_folder(config)
     tracker = tracking.create(config)
     tracker.start(folder, **EMPTY)
@@ -153,7 +153,7 @@ def test_a_run_that_goes_on_is_running_again(config, new_folder, wait_until):
     assert client.get_run(tracker.run_id).info.status == "FINISHED"
 
 
-def test_a_run_does_not_go_on_in_another_store(config, make_config, new_folder, tmp_path):
+def test_a_run_is_not_resumed_in_another_store(config, make_config, new_folder, tmp_path):
     folder = new_folder(config)
     folder.update(run_id="abc", tracking_uri="http://example.org:5000")
     with pytest.raises(TrackingError, match=r"tracking\.uri must name the store that has run abc: http://example\.org"):
@@ -247,7 +247,7 @@ def impatient(monkeypatch):
 
 @pytest.fixture
 def hold(tmp_path):
-    """Locks the database from another process until it is told to let go."""
+    """Locks the database from another process until it is released."""
     holders = []
 
     def take():

@@ -65,7 +65,7 @@ def test_what_may_pass_is_tried_again(error):
     ],
     ids=repr,
 )
-def test_what_does_not_pass_is_told(error):
+def test_other_errors_are_permanent(error):
     assert not is_temporary(error)
 
 

@@ -45,7 +45,7 @@ def test_entries_come_back_in_order_and_as_they_were(tmp_path):
     assert math.isnan(last["nan"])
 
 
-def test_sending_goes_on_where_it_stopped(three):
+def test_sending_resumes_where_it_stopped(three):
     journal = Journal(three)
     first = next(journal.unsent()[1])
     journal.mark_sent(first.end)

@@ -124,12 +124,12 @@ def test_a_registered_model_names_the_run_that_it_is_from(place, runs, client):
         ("best", {"experiment": "kerasd"}, "Did you mean 'kerasdl'"),
     ],
 )
-def test_what_names_no_run_is_told_with_candidates(place, runs, text, keys, message):
+def test_a_name_of_no_run_is_refused_with_candidates(place, runs, text, keys, message):
     with pytest.raises(UserError, match=message):
         lookup.find(place, text, **keys)
 
 
-def test_a_beginning_of_several_ids_is_told_with_them(place, runs, make):
+def test_a_beginning_of_several_ids_is_refused_with_them(place, runs, make):
     many = {make(f"one-of-many-{number}", 1)[0] for number in range(18)}  # 16 hexadecimal digits: two begin alike
     ambiguous = next(
         digit
@@ -173,7 +173,7 @@ def test_files_and_numbers_are_kept_with_a_run_that_has_ended(place, runs, clien
         artifacts.fetch("nothing.txt", tmp_path)
 
 
-def test_a_place_without_runs_is_told(tmp_path):
+def test_a_place_without_runs_is_an_error(tmp_path):
     empty = SimpleNamespace(paths=Paths(output_dir=str(tmp_path)), tracking=Tracking())
     with pytest.raises(TrackingError, match="Train first"):
         lookup.find(empty, "last")

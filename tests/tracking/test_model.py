@@ -18,7 +18,7 @@ from kerasdl import register, tracking
 
 @pytest.fixture(scope="module")
 def pixels(tmp_path_factory):
-    """Five written digits as a program reads them from PNG files, uint8 [5, 8, 8, 1]."""
+    """Five handwritten digits as a program reads them from PNG files, uint8 [5, 8, 8, 1]."""
     folder = tmp_path_factory.mktemp("digits")
     for number, digit in enumerate(load_digits().images[:5]):
         Image.fromarray((digit * 255 / 16).astype(np.uint8)).save(folder / f"{number}.png")
@@ -79,7 +79,7 @@ def test_mlflow_serves_the_registered_model_on_this_machine_only(
     assert "models:/served@champion" in command
     assert command.endswith("-p 5001")
     log = tmp_path / "serve.log"
-    # MLflow is called by its name, and calls uvicorn so, as in an activated environment.
+    # mlflow and uvicorn are found by their names, as in an activated environment.
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
     env = {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
     with open(log, "wb") as out:

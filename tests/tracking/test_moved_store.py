@@ -13,7 +13,7 @@ from kerasdl.tracking import moved_store
 from kerasdl.tracking.lookup import find
 from kerasdl.tracking.mlflow_tracker import MlflowTracker
 
-# What people's folders are called.
+# Names of folders with characters that need care.
 OLD, NEW = "Dropbox (Personal)/lr=1, x%20y/mlruns", "new [place]? #2/mlruns"
 
 
@@ -107,11 +107,11 @@ def test_another_name_of_the_same_place_changes_nothing(old, tmp_path, make_conf
     assert all(place.is_relative_to(old / "artifacts") for place in places(old / "mlflow.db"))
 
 
-def test_a_database_that_cannot_be_changed_is_said_and_nothing_is_written(old, tmp_path, make_config, monkeypatch):
+def test_a_database_that_cannot_be_written_is_an_error_and_nothing_is_written(old, tmp_path, make_config, monkeypatch):
     new = tmp_path / "new"
     old.rename(new)
     real = sqlite3.connect
-    monkeypatch.setattr(  # the superuser may write what others may not, so sqlite itself has to refuse
+    monkeypatch.setattr(  # the superuser may write anything, so sqlite itself has to refuse
         moved_store.sqlite3, "connect", lambda path, **keys: real(f"{Path(path).as_uri()}?mode=ro", uri=True, **keys)
     )
     with pytest.raises(TrackingError, match=r"was moved from .* Make it writable, or copy its directory"):

@@ -1,46 +1,51 @@
 import signal
 import subprocess
 import sys
-import textwrap
 
 from kerasdl import tracking
 from kerasdl.tracking import locate
 
-WRITER = """
-import sys
+# One process imports MLflow, which takes seconds, and then becomes several that begin at the same moment.
+WRITERS = """
+import os, sys
 from types import SimpleNamespace
 from kerasdl import tracking
-from kerasdl.tracking import locate
 from kerasdl.config.schema import Paths, Tracking
 from kerasdl.runs import RunFolder
+from kerasdl.tracking.store import import_mlflow
+
+import_mlflow()
+import mlflow.store.tracking.sqlalchemy_store
+writers = []
+for number in range(4):
+    if (writer := os.fork()) == 0:
+        break
+    writers.append(writer)
+else:
+    sys.exit(max(abs(os.waitstatus_to_exitcode(os.waitpid(writer, 0)[1])) for writer in writers))
 config = SimpleNamespace(tracking=Tracking(system_metrics=False), paths=Paths(output_dir=sys.argv[1]))
 tracker = tracking.create(config)
 tracker.check()
 folder = RunFolder.new(sys.argv[1], {}, "hash")
 folder.create()
-tracker.start(folder, config_yaml="", params={"writer": sys.argv[2]}, tags={})
+tracker.start(folder, config_yaml="", params={"writer": number}, tags={})
 tracker.dataset(name="digits", version="1", digest="abc", source="tfds://digits/1", context="train")
 for step in range(600):
     tracker.metrics({"loss": step}, step)
 tracker.finish("FINISHED")
-print(tracker.run_id)
+print(number, tracker.run_id, flush=True)
 """
 
 
 def test_processes_that_open_an_empty_directory_at_once_lose_nothing(make_config, tmp_path):
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WRITER), tmp_path, str(number)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for number in range(4)
-    ]  # fmt: skip
-    outputs = [writer.communicate(timeout=120) for writer in writers]
-    assert [writer.returncode for writer in writers] == [0] * 4, outputs
+    done = subprocess.run([sys.executable, "-c", WRITERS, tmp_path], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    runs = dict(line.split() for line in done.stdout.splitlines())
+    assert sorted(runs) == ["0", "1", "2", "3"]
     client = tracking.open_store(make_config(tmp_path))
-    for number, (run_id, _) in enumerate(outputs):
-        assert client.get_run(run_id.strip()).data.params == {"writer": str(number)}
-        assert [point.step for point in client.get_metric_history(run_id.strip(), "loss")] == list(range(600))
+    for number, run_id in runs.items():
+        assert client.get_run(run_id).data.params == {"writer": number}
+        assert [point.step for point in client.get_metric_history(run_id, "loss")] == list(range(600))
 
 
 def test_a_kill_while_the_database_is_made_leaves_none_behind(make_config, tmp_path):

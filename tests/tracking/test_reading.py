@@ -93,13 +93,13 @@ def test_a_sweep_that_does_not_say_what_it_looks_for_can_be_read(make_sweep, rea
     assert reader.sweep("silent").maximize == {}
 
 
-def test_tags_that_do_not_fit_each_other_are_told(make_sweep, reader):
+def test_tags_that_do_not_match_are_an_error(make_sweep, reader):
     make_sweep("odd", metric="a,b", direction="maximize")
     with pytest.raises(TrackingError, match=r"must have a kerasdl\.direction for each kerasdl\.metric"):
         reader.sweep("odd")
 
 
-def test_an_unknown_sweep_is_told_with_the_nearest(make_sweep, reader):
+def test_an_unknown_sweep_is_refused_with_the_nearest_name(make_sweep, reader):
     make_sweep("batch-sizes")
     with pytest.raises(UserError, match=r"there is no sweep 'batch-size' .* Did you mean 'batch-sizes'\?"):
         reader.sweep("batch-size")
@@ -129,7 +129,7 @@ def test_runs_are_found_by_their_ids_and_beginnings(make, reader):
 
 
 def test_ids_that_name_no_run_or_several(make, make_sweep, reader, client):
-    for _ in range(17):  # of 16 first digits some are taken twice
+    for _ in range(17):  # there are only 16 first digits, so some occur twice
         make()
     ids = [run.id for run in reader.experiment("digits")]
     digit = next(id[0] for id in ids if sum(other.startswith(id[0]) for other in ids) > 1)
@@ -152,14 +152,14 @@ def test_training_time_is_the_sum_over_the_epochs(make, reader):
     assert reader.training_seconds(none) is None
 
 
-def test_a_place_without_runs_is_told(tmp_path):
+def test_a_place_without_runs_is_an_error(tmp_path):
     config = SimpleNamespace(paths=Paths(output_dir=str(tmp_path / "none")), tracking=Tracking())
     with pytest.raises(TrackingError, match=r"python -m kerasdl\.train"):
         Reader(config)
     assert not (tmp_path / "none").exists()
 
 
-def test_a_store_that_mlflow_can_not_open_is_told_in_one_line(tmp_path):
+def test_a_store_that_mlflow_can_not_open_is_an_error_of_one_line(tmp_path):
     config = SimpleNamespace(paths=Paths(output_dir=str(tmp_path)), tracking=Tracking(uri="gopher://a:secret@b/c"))
     with pytest.raises(TrackingError, match=r"tracking\.uri must be a store that MLflow can use") as caught:
         Reader(config)

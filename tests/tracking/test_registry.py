@@ -1,4 +1,4 @@
-"""Models under names that stay: a sweep's best, and a champion that is only replaced by a better one."""
+"""Models under permanent names: a sweep's best, and a champion that is only replaced by a better one."""
 
 import threading
 
@@ -91,7 +91,7 @@ def test_without_a_model_there_is_nothing_to_register(client, store, run):
     assert client.search_registered_models("name = 'learning_rate-6'") == []
 
 
-def test_a_run_that_is_not_there_is_told_in_one_line(store, client):
+def test_a_missing_run_is_an_error_of_one_line(store, client):
     with pytest.raises(
         TrackingError, match=r"^the model of run no-such couldn't be registered as learning_rate-7: "
     ) as caught:
@@ -127,7 +127,7 @@ def test_a_better_or_equal_run_replaces_the_champion(champion, client):
         ("w3", {"loss": 0.5}, {"loss": float("nan")}, "loss"),
     ],
 )
-def test_a_worse_run_does_not_replace_the_champion_unless_told(champion, client, name, old, new, metric):
+def test_a_worse_run_does_not_replace_the_champion_unless_forced(champion, client, name, old, new, metric):
     first, _ = champion(name, **old)
     with pytest.raises(UserError, match=f"stays version 1, of run {first}: its {metric} is .* worse.*force=true"):
         champion(name, **new)
@@ -155,7 +155,7 @@ def test_a_metric_of_ones_own_needs_a_direction(champion):
     assert done.version == "2"
 
 
-def test_what_can_not_be_compared_does_not_replace_the_champion_unless_told(champion, client):
+def test_a_run_that_can_not_be_compared_does_not_replace_the_champion_unless_forced(champion, client):
     first, _ = champion("u1", val_accuracy=0.1)
     with pytest.raises(UserError, match="that run has no extra. Name another metric"):
         champion("u1", metric="extra", extra=1.0)
@@ -180,7 +180,7 @@ def test_the_champion_registered_again_changes_nothing(champion, client):
     assert len(client.search_model_versions("name = 's1'")) == 2
 
 
-def test_a_run_without_a_model_is_told(champion, run):
+def test_a_run_without_a_model_is_refused(champion, run):
     run_id, _ = run()
     with pytest.raises(TrackingError, match=f"run {run_id} has no model"):
         champion("n1", run_id)

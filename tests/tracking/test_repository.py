@@ -1,4 +1,4 @@
-"""Which repositories a run tells of: those of the code in use, never one in which the user merely stands."""
+"""The repositories that a run records: those of the code in use, never one that only has the working directory."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ def git(folder, *arguments):
 
 
 def committed(folder):
-    """Makes a repository of a folder, with all that is in it."""
+    """Makes a repository of a folder and everything in it."""
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "first")
@@ -24,7 +24,7 @@ def committed(folder):
 
 @pytest.fixture(autouse=True)
 def no_checkout(monkeypatch):
-    """Takes kerasdl for installed, wherever these tests run: else its own checkout would be among the answers."""
+    """Treats kerasdl as installed: otherwise its own checkout would be among the results."""
     places = repository._places
     monkeypatch.setattr(repository, "_places", lambda package: () if package == "kerasdl" else places(package))
 
@@ -44,7 +44,7 @@ def package(tmp_path, monkeypatch):
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    """A repository with somebody's private work, in which the user stands."""
+    """A repository with private work, which is the working directory."""
     folder = tmp_path / "private"
     folder.mkdir()
     (folder / "diary.txt").write_text("one\n")
@@ -62,7 +62,7 @@ def test_where_the_user_stands_is_nobodys_business(elsewhere, monkeypatch):
     assert environment.git_diffs() == {}
 
 
-def test_a_package_of_ones_own_is_told_of_from_anywhere(package, elsewhere, monkeypatch):
+def test_a_users_package_is_recorded_from_any_working_directory(package, elsewhere, monkeypatch):
     commit = git(package, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(elsewhere / ".git"))
     tags = environment.tags()

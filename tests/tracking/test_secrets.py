@@ -9,7 +9,7 @@ import pytest
 
 from kerasdl.tracking.secrets import hide
 
-# All that is printed and that somebody may type; blanks and quotes are tried apart.
+# All printable characters that a user may type; blanks and quotes are tested separately.
 CHARACTERS = string.ascii_letters + string.digits + "@:/%!$&'()*+,;=-._~?#[]^{}|\\"
 ADDRESSES = (
     "postgresql://anna:{}@db.example.org:5432/runs",
@@ -30,7 +30,7 @@ TEXTS = (
 
 
 def passwords(count, seed=0):
-    """Yields passwords that begin and end recognisably, with anything between."""
+    """Yields passwords with a recognisable beginning and end, and anything between."""
     draw = random.Random(seed)
     for _ in range(count):
         yield f"Geh{''.join(draw.choices(CHARACTERS, k=draw.randint(0, 12)))}eim"
@@ -55,7 +55,7 @@ def test_the_rest_of_the_address_stays(address):
 
 @pytest.mark.parametrize("password", ["it's", 'a"b', "a b", "$HOME", "a`b"])
 def test_a_command_line_has_no_password(password):
-    """Each argument is an address of its own, so quotes of the shell don't stand in the way."""
+    """Each argument is a separate address, so that the shell's quotes don't matter."""
     words = ["python", "-m", "kerasdl.train", f"tracking.uri=postgresql://u:{password}@h/d"]
     shown = shlex.join(map(hide, words))
     assert password not in shown or password == "a b"

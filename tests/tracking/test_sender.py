@@ -1,4 +1,4 @@
-"""What is sent in which calls, with a client that only takes notes."""
+"""What is sent in which calls, with a client that only records them."""
 
 import errno
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from kerasdl.tracking.spool import Spool
 
 
 class Client:
-    """Takes notes of batches; refuses metrics called "bad" for good, and everything while `away`."""
+    """Records batches; refuses metrics called "bad" for good, and everything while `away`."""
 
     def __init__(self):
         self.batches = []
@@ -23,7 +23,7 @@ class Client:
         self.inputs = []
         self.inputs_tried = 0
         self.away = False
-        self.no_files = None  # what files are refused with
+        self.no_files = None  # the error with which files are refused
         self.ended = []
 
     def log_batch(self, run_id, metrics=(), params=(), tags=()):
@@ -110,7 +110,7 @@ def test_a_name_that_is_refused_costs_only_its_own_points(journal, sender, clien
     assert list(journal.unsent()[1]) == []
 
 
-def test_after_an_outage_sending_goes_on_where_it_stopped(journal, sender, client):
+def test_after_an_outage_sending_resumes_where_it_stopped(journal, sender, client):
     append_metrics(journal, range(1500))
     sending = sender.send()
     next(sending)
@@ -133,7 +133,7 @@ def test_a_damaged_line_at_the_end_is_not_waited_for(folder, journal, sender):
     assert journal.sent == journal.end
 
 
-def test_a_spooled_file_goes_once_it_is_sent_and_is_not_missed_when_sent_again(folder, journal, sender, client):
+def test_a_spooled_file_is_deleted_once_sent_and_is_not_missed_when_sent_again(folder, journal, sender, client):
     spool = Spool(folder.tracking)
     path = spool.add("note.txt", lambda path: path.write_text("hello"))
     journal.append(entries.artifact(path, "notes", spooled=True))
@@ -203,7 +203,7 @@ def test_a_file_that_is_refused_waits_and_holds_up_nothing(refusal, folder, jour
     journal.close()
     assert has_unsent(folder.tracking)
 
-    again = sender._journal = Journal(folder.tracking)  # another process, when the store is mended
+    again = sender._journal = Journal(folder.tracking)  # another process, when the store takes files again
     Spool(folder.tracking).remove_all_but(again.waiting())
     client.no_files = None
     list(sender.send())
@@ -214,7 +214,7 @@ def test_a_file_that_is_refused_waits_and_holds_up_nothing(refusal, folder, jour
 
 
 @pytest.mark.parametrize("status", [429, 502, 503])
-def test_a_server_that_is_away_holds_up_files_as_well(status, folder, journal, sender, client):
+def test_an_unavailable_server_holds_up_files_as_well(status, folder, journal, sender, client):
     path = Spool(folder.tracking).add("note.txt", lambda path: path.write_text("hello"))
     journal.append(entries.artifact(path, "notes", spooled=True))
     client.no_files = http_error(status)
@@ -224,7 +224,7 @@ def test_a_server_that_is_away_holds_up_files_as_well(status, folder, journal, s
     assert journal.count_waiting() == 1
 
 
-def test_what_is_no_file_waits_too(journal, sender, client):
+def test_entries_other_than_files_are_set_aside_too(journal, sender, client):
     journal.append(entries.params({"denied": "1"}))
     append_metrics(journal, [1])
     list(sender.send())

@@ -1,7 +1,5 @@
 import re
 import socket
-import subprocess
-import sys
 import time
 
 import keras
@@ -89,7 +87,7 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
         tracker.metrics({"loss": step / 7}, step)
     wait_until(lambda: len(client.get_metric_history(tracker.run_id, "loss")) > 0)
     server.kill()
-    for step in range(3000, 6000):  # nothing of this waits for the server
+    for step in range(3000, 6000):  # none of these calls waits for the server
         tracker.metrics({"loss": step / 7}, step)
     tracker.text("said while it was away", "note.txt")
     wait_until(lambda: tracker._recorder.worker._outage_reported)
@@ -108,13 +106,16 @@ def test_a_server_that_is_killed_and_comes_back_gets_everything_once(
     assert captured.out.count("is available again") == 1
 
 
-def test_what_a_server_that_stays_away_did_not_get_is_kept_and_sent_later(make_config, tmp_path, server, new_folder):
+def test_what_a_server_that_stays_away_did_not_get_is_kept_and_sent_later(
+    make_config, tmp_path, server, new_folder, capsys
+):
     config = make_config(tmp_path, uri=server.uri)
     tracker = tracking.create(config)
     folder = new_folder(config)
     tracker.start(folder, **EMPTY)
     run_id = tracker.run_id
     server.kill()
+    arguments = [f"paths.output_dir={tmp_path}"]
     try:
         for step in range(100):
             tracker.metrics({"loss": step}, step)
@@ -122,15 +123,17 @@ def test_what_a_server_that_stays_away_did_not_get_is_kept_and_sent_later(make_c
             tracker.finish("FINISHED", patience=0.5)
         assert "\n" not in str(caught.value)
         folder.unlock()
-        command = [sys.executable, "-m", "kerasdl.sync", f"paths.output_dir={tmp_path}"]
-        too_early = subprocess.run(command, capture_output=True, text=True)
-        assert too_early.returncode == 1
-        assert re.fullmatch(r"Error: MLflow run \w+ is not complete: .*refused.*\n", too_early.stderr)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as too_early:
+            sync.main(arguments)
+        assert too_early.value.code == 1
+        assert re.fullmatch(r"Error: MLflow run \w+ is not complete: .*refused.*\n", capsys.readouterr().err)
     finally:
         server.start()
-    in_time = subprocess.run(command, capture_output=True, text=True)
-    assert (in_time.returncode, in_time.stderr) == (0, "")
-    assert re.fullmatch(rf"run {run_id}: \d+ entries sent\n", in_time.stdout)
+    sync.main(arguments)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert re.fullmatch(rf"run {run_id}: \d+ entries sent\n", printed.out)
     client = mlflow.MlflowClient(server.uri)
     assert steps(client.get_metric_history(run_id, "loss")) == list(range(100))
     run = client.get_run(run_id)
@@ -161,7 +164,7 @@ def test_a_server_that_takes_calls_and_never_answers_does_not_hold_up_the_end(
     make_config, tmp_path, new_folder, monkeypatch
 ):
     monkeypatch.setattr(worker_module, "MIN_HANGING_SECONDS", 1.0)
-    import_mlflow()  # takes its own time
+    import_mlflow()  # takes seconds
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -1,6 +1,6 @@
+import shutil
 import subprocess
 import sys
-import textwrap
 import threading
 
 import mlflow
@@ -128,37 +128,64 @@ def test_an_exception_leaves_a_failed_run_with_its_traceback(config, new_folder)
     assert "ValueError: no" in mlflow.artifacts.load_text(f"{run.info.artifact_uri}/error/traceback.txt")
 
 
-@pytest.mark.parametrize("ending", ["", "sys.exit(3)", "raise KeyboardInterrupt", "raise ValueError('no')"])
-def test_a_program_that_ends_without_finish_loses_nothing(make_config, store_dir, ending):
-    code = f"""
-    import sys
-    from types import SimpleNamespace
-    from kerasdl import tracking
-    from kerasdl.config.schema import Paths, Tracking
-    from kerasdl.runs import RunFolder
-    config = SimpleNamespace(tracking=Tracking(experiment="endings"), paths=Paths(output_dir=sys.argv[1]))
-    folder = RunFolder.new(sys.argv[1], {{}}, "hash")
-    folder.create()
-    tracker = tracking.create(config)
-    tracker.start(folder, config_yaml="", params={{}}, tags={{}})
-    for step in range(1500):
-        tracker.metrics({{"loss": step}}, step)
-    print(tracker.run_id)
-    {ending}
-    """
+ENDINGS = ["pass", "sys.exit(3)", "raise KeyboardInterrupt", "raise ValueError('no')"]
+
+# One process imports MLflow, which takes seconds, and then becomes a program for each ending.
+PROGRAMS = """
+import os, sys
+from types import SimpleNamespace
+from kerasdl import tracking
+from kerasdl.config.schema import Paths, Tracking
+from kerasdl.runs import RunFolder
+from kerasdl.tracking.store import import_mlflow
+
+import_mlflow()
+import mlflow.store.tracking.sqlalchemy_store
+programs = []
+for ending in sys.argv[2:]:
+    if (program := os.fork()) == 0:
+        break
+    programs.append(program)
+else:
+    for program in programs:
+        os.waitpid(program, 0)
+    sys.exit()
+config = SimpleNamespace(tracking=Tracking(experiment="endings"), paths=Paths(output_dir=sys.argv[1]))
+folder = RunFolder.new(sys.argv[1], {}, "hash")
+folder.create()
+tracker = tracking.create(config)
+tracker.start(folder, config_yaml="", params={}, tags={})
+for step in range(1500):
+    tracker.metrics({"loss": step}, step)
+print(tracker.run_id, ending, flush=True)
+exec(ending)
+"""
+
+
+@pytest.fixture(scope="module")
+def ended(store_dir):
+    """The run ids of programs that ended without `finish`, by their last statement."""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), store_dir], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", PROGRAMS, store_dir, *ENDINGS], capture_output=True, text=True, timeout=120
     )
+    assert done.returncode == 0, done.stderr
+    printed = [line.partition(" ") for line in done.stdout.splitlines()]
+    return {ending: run_id for run_id, _, ending in printed}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_program_that_ends_without_finish_loses_nothing(make_config, store_dir, ended, ending):
     client = tracking.open_store(make_config(store_dir))
-    run_id = done.stdout.strip()
-    assert len(client.get_metric_history(run_id, "loss")) == 1500, done.stderr
-    assert client.get_run(run_id).info.status == "KILLED"
+    assert len(client.get_metric_history(ended[ending], "loss")) == 1500
+    assert client.get_run(ended[ending]).info.status == "KILLED"
 
 
 def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path, new_folder):
     import keras
     import numpy as np
 
+    tracking.locate(config).connect()
+    shutil.copy(config_dir(config) / "mlflow.db", tmp_path / "own.db")  # since MLflow takes seconds to make one
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/own.db")
     own_experiment = mlflow.create_experiment("own", artifact_location=f"{tmp_path}/own")
     try:
@@ -179,7 +206,7 @@ def test_a_notebooks_own_run_and_address_are_left_alone(config, tmp_path, new_fo
         mlflow.set_tracking_uri(None)
 
 
-def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config, new_folder):
+def test_what_could_not_be_stored_is_reported_once_and_costs_nothing_else(config, new_folder):
     tracker = tracking.create(config)
     tracker.start(new_folder(config), config_yaml="", params={"seed": 0}, tags={})
     tracker.params({"seed": 1})
@@ -188,7 +215,7 @@ def test_what_could_not_be_logged_is_said_once_and_costs_nothing_else(config, ne
     with pytest.raises(TrackingError, match=r"params seed .*/nowhere/weights.bin") as caught:
         tracker.finish("FINISHED")
     assert "\n" not in str(caught.value)
-    tracker.finish("FINISHED")  # not said again
+    tracker.finish("FINISHED")  # not raised again
     run = tracking.open_store(config).get_run(tracker.run_id)
     assert run.data.metrics == {"loss": 1.0}
     assert run.info.status == "FINISHED"
@@ -202,10 +229,10 @@ def test_a_deleted_experiment_is_refused_by_name(config, new_folder):
     tracker.metrics({"loss": 1.0}, 0)
     with pytest.raises(TrackingError, match=r"tracking\.experiment .* deleted"):
         tracker.run_id  # noqa: B018
-    tracker.finish("FAILED")  # said already
+    tracker.finish("FAILED")  # raised before
 
 
-def test_a_store_that_does_not_open_is_told_at_the_end(make_config, tmp_path, new_folder):
+def test_a_store_that_does_not_open_is_reported_at_the_end(make_config, tmp_path, new_folder):
     (tmp_path / "mlflow.db").write_bytes(b"SQLite format 3\0" + b"nonsense" * 500)
     config = make_config(tmp_path)
     tracker = tracking.create(config)

@@ -1,4 +1,4 @@
-"""The thread, with a sender that does what the test tells it to."""
+"""The thread, with a sender that does what the test scripts."""
 
 import threading
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_it_sends_when_it_is_woken_and_at_the_end(wait_until):
     assert script.sent_from_memory
 
 
-def test_a_store_that_is_away_is_tried_again_and_told_once_when_it_goes_and_when_it_comes(wait_until, capfd):
+def test_an_unavailable_store_is_tried_again_and_reported_once_as_is_its_return(wait_until, capfd):
     script = Script(is_away, is_away, is_away, is_away, works)
     worker = started(script)
     wait_until(lambda: script.calls == 5)
@@ -94,7 +94,7 @@ def test_a_store_that_is_away_is_tried_again_and_told_once_when_it_goes_and_when
     assert captured.out == "http://127.0.0.1:5 is available again; the waiting entries are being sent\n"
 
 
-def test_one_connection_that_timed_out_is_no_news(wait_until, capfd):
+def test_one_connection_that_timed_out_is_not_reported(wait_until, capfd):
     script = Script(is_away, works)
     worker = started(script)
     wait_until(lambda: script.calls == 2)
@@ -103,7 +103,7 @@ def test_one_connection_that_timed_out_is_no_news(wait_until, capfd):
 
 
 @pytest.mark.parametrize("patience", [0, 0.2])
-def test_a_store_that_stays_away_is_not_waited_for_longer_than_patience_allows(patience):
+def test_the_end_waits_for_an_unavailable_store_no_longer_than_patience_allows(patience):
     worker = started(Script(is_away))
     assert worker.close(patience)  # the thread ends by itself
     assert str(worker.last_error) == "refused"
@@ -135,7 +135,7 @@ def test_a_call_that_hangs_is_abandoned():
     assert script.abandoned.is_set()
     answer.set()
     worker._thread.join(10)
-    assert script.calls == 1  # the thread that woke up did no more
+    assert script.calls == 1  # the thread did no more when the call returned
     assert not script.sent_from_memory
 
 
@@ -147,7 +147,7 @@ def test_an_upload_is_given_time_for_its_size():
     assert worker.close(patience=0.1)
 
 
-def test_an_opening_that_fails_for_good_is_told_by_its_key():
+def test_an_opening_that_fails_for_good_names_its_key():
     script = Script(works)
     script.openings = [ValueError("no such thing")]
     worker = started(script)
@@ -157,7 +157,7 @@ def test_an_opening_that_fails_for_good_is_told_by_its_key():
     assert script.calls == 0
 
 
-def test_who_waits_for_the_opening_learns_that_the_store_is_away():
+def test_waiting_for_the_opening_ends_when_the_store_is_unavailable():
     script = Script(works)
     script.openings = [ConnectionError("refused")] * 1000
     worker = started(script)

@@ -50,7 +50,7 @@ def model_files(output_dir):
 
 
 def test_everything_comes_from_the_run(network, test_split, trained_run):
-    images, labels = test_split
+    images, labels = test_split["image"], test_split["label"]
     assert network.id == trained_run.id
     assert network.class_names == tuple("0123456789")
     assert network.image_shape == (8, 8, 1)
@@ -63,7 +63,7 @@ def test_everything_comes_from_the_run(network, test_split, trained_run):
 
 
 def test_pictures_of_another_kind_are_refused(network, test_split):
-    images, _ = test_split
+    images = test_split["image"]
     for wrong in (images.astype(np.float32), images[0], images[:, :4]):
         with pytest.raises(UserError, match=r"images must be uint8 \(n, 8, 8, 1\)\. Received: "):
             network(wrong)
@@ -72,7 +72,7 @@ def test_pictures_of_another_kind_are_refused(network, test_split):
 def test_pictures_are_predicted_as_the_command_does(network, test_split, tmp_path):
     from PIL import Image
 
-    images, _ = test_split
+    images = test_split["image"]
     Image.fromarray(images[0].squeeze()).save(tmp_path / "digit.png")
     one, two = network.predict([tmp_path / "digit.png", tmp_path / "nothing.png"], top=2)
     probabilities = network(images[:1])[0]
@@ -85,9 +85,9 @@ def test_pictures_are_predicted_as_the_command_does(network, test_split, tmp_pat
 def test_its_logits_on_pixels_give_the_same_probabilities_and_have_gradients(network, test_split):
     import tensorflow as tf
 
-    images = tf.constant(test_split[0][:3], tf.float32)
+    images = tf.constant(test_split["image"][:3], tf.float32)
     logits, features = network.on_pixels(["conv2"])(images)
-    np.testing.assert_allclose(tf.nn.softmax(logits), network(test_split[0][:3]), atol=1e-6)
+    np.testing.assert_allclose(tf.nn.softmax(logits), network(test_split["image"][:3]), atol=1e-6)
     assert features.shape[-1] == 64
     with tf.GradientTape() as tape:
         tape.watch(images)
@@ -102,7 +102,7 @@ def test_checkpoints_of_the_end_are_the_model(trained_run, network, test_split, 
         loaded = kerasdl.load(trained_run.id, output_dir=trained_run.output_dir, checkpoint=which)
         assert f"of the {which} checkpoint, at step" in capsys.readouterr().out
         if which == "last":
-            np.testing.assert_array_equal(loaded(test_split[0]), network(test_split[0]))
+            np.testing.assert_array_equal(loaded(test_split["image"]), network(test_split["image"]))
 
 
 AVERAGED = {
@@ -122,7 +122,7 @@ AVERAGED = {
 
 @pytest.mark.parametrize("overrides", AVERAGED.values(), ids=AVERAGED)
 def test_checkpoints_have_the_averaged_weights_that_were_measured(config, tmp_path, overrides):
-    from kerasdl.evaluate.measuring import evaluate, trained_task
+    from kerasdl.evaluate.measuring import evaluate
 
     result = kerasdl.run(
         config(*overrides, "optimizer.use_ema=true", "trainer.checkpoint.best=val_accuracy", "trainer.epochs=3",
@@ -132,24 +132,24 @@ def test_checkpoints_have_the_averaged_weights_that_were_measured(config, tmp_pa
     measured = {}
     for which, epoch in (("best", accuracies.index(max(accuracies))), ("last", 2)):
         network = kerasdl.load(result.run_id, output_dir=tmp_path / "mlruns", checkpoint=which)
-        measured[which] = evaluate(trained_task(network), network.data().validation, network.class_names).results
+        examples = network.data()
+        task = network.task(examples.info.features)
+        measured[which] = evaluate(task, examples.validation, network.class_names).results
         assert measured[which] == {name: result.history[f"val_{name}"][epoch] for name in ("loss", "accuracy")}
     for kept, handed_over in zip(network.model.get_weights(), result.model.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, handed_over)
 
 
-def test_a_checkpoint_of_no_step_has_the_initial_weights(config):
+def test_a_checkpoint_of_no_step_has_the_initial_weights(config, build_task):
     """The averages of an optimizer that has done nothing are zeros."""
-    from kerasdl.assembly import build_network, build_optimizer
-
-    from kerasdl.data import DataInfo
+    from kerasdl import data
     from kerasdl.training.averaging import averaged_weights
 
     conf = config("optimizer.use_ema=true")
-    model = build_network(conf, DataInfo("digits", "1.0.0", "", (8, 8, 1), tuple("0123456789")))
-    before = model.get_weights()
-    with averaged_weights(model, build_optimizer(conf, model)):
-        for weight, initial in zip(model.get_weights(), before, strict=True):
+    task = build_task(conf, data.load(conf.data, conf.seed, conf.paths.cache_dir))
+    before = task.network.get_weights()
+    with averaged_weights(task):
+        for weight, initial in zip(task.network.get_weights(), before, strict=True):
             np.testing.assert_array_equal(weight, initial)
 
 
@@ -202,22 +202,23 @@ def test_other_data_has_to_fit(network):
 
 
 def test_classes_have_to_be_those_of_the_run(network):
-    from kerasdl.data import DataInfo
+    from kerasdl.data import DataInfo, Features
+    from kerasdl.data.features import image, label
     from kerasdl.trained.other_data import check_fits
 
-    info = DataInfo("clothes", "1.0.0", "", (8, 8, 1), ("shirt", "shoe"))
+    features = Features({"image": image(8, 8, 1)}, {"label": label(("shirt", "shoe"))})
+    info = DataInfo("clothes", "1.0.0", features, "tfds://clothes/1.0.0")
     with pytest.raises(DataError, match=r"knows the classes 0, 1, 2, .*Received: clothes with shirt, shoe\."):
-        check_fits(info, network.image_shape, network.class_names)
+        check_fits(info, network.signature)
 
 
 def test_the_first_examples_of_a_split(network):
     split = network.data(["data.evaluation_batch_size=7"]).test
-    images, labels = examples(split, 10)
-    everything, all_labels = examples(split)
-    assert images.shape == (10, 8, 8, 1)
-    np.testing.assert_array_equal(images, everything[:10])
-    np.testing.assert_array_equal(labels, all_labels[:10])
-    assert len(everything) == split.size == 360
+    first, everything = examples(split, 10), examples(split)
+    assert first["image"].shape == (10, 8, 8, 1)
+    for name in ("image", "label"):
+        np.testing.assert_array_equal(first[name], everything[name][:10])
+        assert len(everything[name]) == split.size == 360
 
 
 def test_a_run_that_never_finished_says_how_far_it_got_and_offers_its_checkpoint(copied, trained_run):

@@ -8,13 +8,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from kerasdl import data
 from kerasdl.errors import ConfigError
-from kerasdl.experiment import build_task
 
 NAMES = ["accuracy", "top_3_accuracy", "precision", "recall", "f1"]
 
 
 @pytest.fixture
-def task(config):
+def task(config, build_task):
     def built(*overrides):
         conf = config(*overrides)
         return build_task(conf, data.load(conf.data, conf.seed, conf.paths.cache_dir))
@@ -32,7 +31,9 @@ def test_metrics_equal_scikit_learns(task):
     loss = tf.constant(1.0)
     sums: dict = {}
     for part in (slice(0, 64), slice(64, 128), slice(128, 200)):
-        statistics = classifier._statistics(tf.constant(labels[part]), tf.constant(logits[part]), loss, training=True)
+        statistics = classifier._statistics(
+            {"label": tf.constant(labels[part])}, tf.constant(logits[part]), loss, training=True
+        )
         for name, value in statistics.items():
             sums[name] = sums.get(name, 0) + value.numpy()
     results = classifier.results(sums)
@@ -53,7 +54,7 @@ def test_a_network_that_gives_nan_is_never_right(task):
     """Labels of class 0, which `argmax` makes of NaN, and which nothing is larger than."""
     classifier = task(f"task.metrics=[{','.join(NAMES)}]")
     labels, logits = tf.zeros([4], tf.int64), tf.fill([4, 10], float("nan"))
-    statistics = classifier._statistics(labels, logits, tf.constant(1.0), training=True)
+    statistics = classifier._statistics({"label": labels}, logits, tf.constant(1.0), training=True)
     results = classifier.results({name: value.numpy() for name, value in statistics.items()})
     assert {name: results[name] for name in NAMES} == dict.fromkeys(NAMES, 0.0)
 
@@ -62,8 +63,7 @@ def test_balanced_class_weights_equal_scikit_learns(task, config):
     classifier = task("task.class_weights=balanced")
     conf = config()
     train = data.load(conf.data, conf.seed, conf.paths.cache_dir).train
-    labels = np.repeat(np.arange(10), train.class_counts())
-    expected = compute_class_weight("balanced", classes=np.arange(10), y=labels)
+    expected = compute_class_weight("balanced", classes=np.arange(10), y=train.column("label"))
     np.testing.assert_allclose(classifier._weights, expected, rtol=1e-6)
 
 

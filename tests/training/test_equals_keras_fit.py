@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from kerasdl import data
 from kerasdl.data.preprocessing import normalization
-from kerasdl.experiment import build_task
 from kerasdl.training.loop import TrainingLoop
 from kerasdl.training.schedules import Constant
 
@@ -28,21 +27,21 @@ class LossOfEachStep(keras.callbacks.Callback):
         self.accuracies.append(logs["accuracy"])
 
 
-def train_with_keras(task, split, loss, class_weight):
+def train_with_keras(task, split, scale, loss, class_weight):
     """Trains a copy of the task's network with `fit` on the very batches that the loop will see."""
-    network = keras.models.clone_model(task.model)
-    network.set_weights(task.model.get_weights())
-    for own, theirs in zip(network.variables, task.model.variables, strict=True):
+    network = keras.models.clone_model(task.network)
+    network.set_weights(task.network.get_weights())
+    for own, theirs in zip(network.variables, task.network.variables, strict=True):
         own.assign(theirs)
-    optimizer = type(task.optimizer).from_config(task.optimizer.get_config())
+    own_optimizer = task.optimizers["classifier"]
+    optimizer = type(own_optimizer).from_config(own_optimizer.get_config())
     network.compile(optimizer, loss, metrics=["accuracy"])
     handle = split.epoch(0)
     batches = [split.batch(handle, step) for step in range(STEPS)]
     watch = LossOfEachStep()
-    assert {len(images) for images, _ in batches} == {split.batch_size}
-    scale = task.normalization
-    images = np.concatenate([scale(images) for images, _ in batches])
-    labels = np.concatenate([labels for _, labels in batches])
+    assert {len(batch["image"]) for batch in batches} == {split.batch_size}
+    images = np.concatenate([scale(batch["image"]) for batch in batches])
+    labels = np.concatenate([batch["label"] for batch in batches])
     network.fit(
         images, labels, split.batch_size, shuffle=False, verbose=0, callbacks=[watch], class_weight=class_weight
     )
@@ -67,22 +66,24 @@ def train_with_keras(task, split, loss, class_weight):
     ],
     ids=["classic", "dropout-regularizer", "clipping-accumulation-class-weights"],
 )  # fmt: skip
-def test_losses_accuracies_and_weights_equal_fits(config, overrides, loss, class_weight):
+def test_losses_accuracies_and_weights_equal_fits(config, build_task, overrides, loss, class_weight):
     conf = config("data.batch_size=24", "data.validation=0", *overrides)
     examples = data.load(conf.data, conf.seed, conf.paths.cache_dir)
     task = build_task(conf, examples)
-    network, keras_run = train_with_keras(task, examples.train, loss, class_weight)
+    network, keras_run = train_with_keras(
+        task, examples.train, normalization(conf.data.normalization), loss, class_weight
+    )
 
-    loop = TrainingLoop(task, examples.train, Constant(steps_per_epoch=59, total_steps=59), None, 0, jit=False)
+    loop = TrainingLoop(task, examples.train, Constant(steps_per_epoch=59, total_steps=59), jit=False)
     steps = loop.run(examples.train.epoch(0), 0, STEPS)
 
     np.testing.assert_allclose(steps.losses, keras_run.losses, atol=1e-5)
     assert float(steps.totals[0]["accuracy"]) == pytest.approx(24 * sum(keras_run.accuracies), abs=1e-3)
-    for ours, theirs in zip(task.model.get_weights(), network.get_weights(), strict=True):
+    for ours, theirs in zip(task.network.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_losses_with_label_smoothing_and_squared_error_equal_keras_losses(config):
+def test_losses_with_label_smoothing_and_squared_error_equal_keras_losses(config, build_task):
     labels = tf.constant([0, 3, 9], tf.int64)
     logits = tf.random.stateless_normal((3, 10), seed=(0, 1))
     targets = tf.one_hot(labels, 10)
@@ -93,7 +94,7 @@ def test_losses_with_label_smoothing_and_squared_error_equal_keras_losses(config
         (["task.loss=mean_squared_error"], keras.losses.MeanSquaredError()(targets, tf.nn.softmax(logits))),
     ):
         task = build_task(config(*overrides), examples)
-        loss = task._loss(labels, logits, None)
+        loss = task._loss({"label": labels}, logits, None)
         assert float(loss) == pytest.approx(float(expected), abs=1e-6)
 
 

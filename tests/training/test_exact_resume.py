@@ -9,8 +9,9 @@ import shutil
 import numpy as np
 import pytest
 
-from kerasdl import compose, data, experiment, run
+from kerasdl import compose, data, run
 from kerasdl.errors import ResumeError, TrackingError, TrainingError
+from kerasdl.experiment import running
 from kerasdl.runs import folders
 from kerasdl.tracking import Away, NoTracker, open_store
 from kerasdl.training.checkpoints import Checkpoints
@@ -40,7 +41,7 @@ class Stopped(BaseException):
 @pytest.fixture
 def stop_at(monkeypatch):
     """Makes the next run end when the calls of the loop have done so many steps."""
-    from kerasdl.console import Display
+    from kerasdl.experiment.terminal import Display
 
     on_call = Display.on_call
 
@@ -226,7 +227,7 @@ def test_a_run_of_another_version_is_refused_and_stays_as_it_was(config, monkeyp
 
 
 def test_other_data_is_refused(config, first, monkeypatch):
-    from kerasdl import record
+    from kerasdl.experiment import record
 
     environment = record._environment
     monkeypatch.setattr(record, "_environment", lambda experiment: {**environment(experiment), "data": "another"})
@@ -236,7 +237,7 @@ def test_other_data_is_refused(config, first, monkeypatch):
 
 @pytest.mark.parametrize("is_same", [True, False])
 def test_a_run_that_recorded_the_former_fingerprint_is_compared_by_it(config, monkeypatch, capsys, is_same):
-    from kerasdl import record
+    from kerasdl.experiment import record
 
     environment = record._environment
 
@@ -258,7 +259,7 @@ def test_a_run_that_recorded_the_former_fingerprint_is_compared_by_it(config, mo
 
 
 def test_other_circumstances_are_told(config, first, monkeypatch, capsys):
-    from kerasdl import record
+    from kerasdl.experiment import record
 
     environment = record._environment
     monkeypatch.setattr(record, "_environment", lambda experiment: {**environment(experiment), "keras": "9.9"})
@@ -272,9 +273,11 @@ def test_a_refused_resume_leaves_the_run_as_it_was(config, first, monkeypatch):
     with pytest.raises(ResumeError, match=r"model.filters was \[32, 64\], is \[16, 16\]"):
         run(wider)
     # The same configuration, but the code that builds the network is another.
-    build = experiment.build_task
-    monkeypatch.setattr(experiment, "build_task", lambda config, data: build(wider, data))
-    with pytest.raises(ResumeError, match=r"model/0000/kernel has shape \(3, 3, 1, 32\) there, \(3, 3, 1, 16\) here"):
+    build = running.build_task
+    monkeypatch.setattr(running, "build_task", lambda config, *args: build(wider, *args))
+    with pytest.raises(
+        ResumeError, match=r"classifier/0000/kernel has shape \(3, 3, 1, 32\) there, \(3, 3, 1, 16\) here"
+    ):
         run(config("trainer.epochs=2", f"resume={first.resume_id}"))
     monkeypatch.undo()
     (folder,) = folders(wider.paths.output_dir)
@@ -292,7 +295,7 @@ def test_a_deleted_experiment_is_refused_before_data_are_loaded(config, monkeypa
     prolonged = config("trainer.epochs=2", f"resume={first.resume_id}", tracking="mlflow")
     client = open_store(prolonged)
     client.delete_experiment(client.get_run(first.run_id).info.experiment_id)
-    monkeypatch.setattr(experiment.data, "load", lambda *_: pytest.fail("training has begun"))
+    monkeypatch.setattr(running.data, "load", lambda *_: pytest.fail("training has begun"))
     for conf in (prolonged, config(tracking="mlflow")):
         with pytest.raises(TrackingError, match="must name an experiment that isn't deleted"):
             run(conf)

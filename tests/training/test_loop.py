@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasdl import data
-from kerasdl.experiment import build_task
+from kerasdl.data.preprocessing import normalization
 from kerasdl.training.loop import EvaluationLoop, TrainingLoop
 from kerasdl.training.schedules import Constant, Cosine
 
@@ -13,21 +13,23 @@ SIZES = {"steps_per_epoch": 41, "total_steps": 82}
 
 
 @pytest.fixture
-def prepare(config):
+def prepare(config, build_task):
     """Returns (task, data, loop) for overrides of the small experiment."""
 
     def prepared(*overrides, schedule=None, augmentation=None, jit=False):
         conf = config(*overrides)
         examples = data.load(conf.data, conf.seed, conf.paths.cache_dir)
-        task = build_task(conf, examples)
-        loop = TrainingLoop(task, examples.train, schedule or Constant(**SIZES), augmentation, conf.seed, jit)
+        task = build_task(conf, examples, jit)
+        if augmentation:
+            task._context._augmentation = augmentation
+        loop = TrainingLoop(task, examples.train, schedule or Constant(**SIZES), jit)
         return task, examples, loop
 
     return prepared
 
 
 def weights(task):
-    return np.concatenate([weight.ravel() for weight in task.model.get_weights()])
+    return np.concatenate([weight.ravel() for weight in task.network.get_weights()])
 
 
 def test_cutting_an_epoch_into_calls_changes_nothing(prepare):
@@ -49,20 +51,21 @@ def test_every_example_of_an_epoch_counts_once(prepare):
     assert examples.train.size % examples.train.batch_size  # the last batch is partial
     steps = loop.run(examples.train.epoch(0), 0, examples.train.steps)
     assert steps.totals[0]["count"] == examples.train.size
-    sums = EvaluationLoop(task, examples.test, jit=False).run()
+    sums = EvaluationLoop(task, examples.test, jit=False).run().sums
     assert sums["count"] == examples.test.size
-    np.testing.assert_array_equal(sums["confusion"].sum(axis=1), examples.test.class_counts())
+    np.testing.assert_array_equal(sums["confusion"].sum(axis=1), np.bincount(examples.test.column("label")))
 
 
-def test_evaluation_equals_keras_evaluate(prepare):
+def test_evaluation_equals_keras_evaluate(prepare, config):
     task, examples, loop = prepare("data.evaluation_batch_size=100")
     loop.run(examples.train.epoch(0), 0, 41)
-    results = task.results(EvaluationLoop(task, examples.test, jit=False).run())
+    results = task.results(EvaluationLoop(task, examples.test, jit=False).run().sums)
     batches = [examples.test.batch(examples.test.epoch(0), step) for step in range(examples.test.steps)]
-    images = np.concatenate([task.normalization(images) for images, _ in batches])
-    labels = np.concatenate([labels for _, labels in batches])
-    task.model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-    loss, accuracy = task.model.evaluate(images, labels, verbose=0)
+    scale = normalization(config().data.normalization)
+    images = np.concatenate([scale(batch["image"]) for batch in batches])
+    labels = np.concatenate([batch["label"] for batch in batches])
+    task.network.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    loss, accuracy = task.network.evaluate(images, labels, verbose=0)
     assert results["loss"] == pytest.approx(loss, abs=1e-5)
     assert results["accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
@@ -72,14 +75,14 @@ def test_each_step_uses_and_reports_its_learning_rate(prepare):
     steps = loop.run(examples.train.epoch(0), 0, 41)
     np.testing.assert_allclose(steps.learning_rates[:21], 0.1 * np.arange(1, 22) / 21, rtol=1e-6)
     assert (np.diff(steps.learning_rates[21:]) < 0).all()
-    assert float(task.optimizer.learning_rate) == steps.learning_rates[-1]
+    assert float(task.optimizers["classifier"].learning_rate) == steps.learning_rates[-1]
 
 
 def test_a_callbacks_learning_rate_scales_the_schedule(prepare):
     task, examples, loop = prepare("optimizer.learning_rate=0.1")
     handle = examples.train.epoch(0)
     loop.run(handle, 0, 5)
-    task.optimizer.learning_rate = 0.01  # what ReduceLROnPlateau does
+    task.optimizers["classifier"].learning_rate = 0.01  # what ReduceLROnPlateau does
     assert loop.run(handle, 5, 5).learning_rates == pytest.approx([0.01] * 5)
     assert loop.run(handle, 10, 5).learning_rates == pytest.approx([0.01] * 5)
 
@@ -88,7 +91,7 @@ def test_the_loop_stops_behind_the_first_loss_that_is_not_finite(prepare):
     task, examples, loop = prepare()
     handle = examples.train.epoch(0)
     loop.run(handle, 0, 3)
-    kernel = task.model.get_layer("logits").kernel
+    kernel = task.network.get_layer("logits").kernel
     kernel.assign(kernel * np.nan)
     steps = loop.run(handle, 3, 20)
     assert len(steps.losses) == 1
@@ -130,17 +133,19 @@ def test_one_trace_serves_calls_of_every_length(prepare):
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_learns_with_float32_weights(config, precision):
+def test_mixed_precision_learns_with_float32_weights(config, build_task, precision):
     from kerasdl.training import runtime
 
     conf = config(f"trainer.precision={precision}", "optimizer.learning_rate=0.1")  # SGD notices a wrong scale
     examples = data.load(conf.data, conf.seed, conf.paths.cache_dir)
     with runtime.precision_and_device(conf.trainer):
         task = build_task(conf, examples)
-        loop = TrainingLoop(task, examples.train, Constant(**SIZES), None, 0, jit=False)
+        loop = TrainingLoop(task, examples.train, Constant(**SIZES), jit=False)
         losses = np.concatenate([loop.run(examples.train.epoch(epoch), 0, 41).losses for epoch in range(4)])
     assert losses[-10:].mean() < 0.5 * losses[:10].mean()
-    assert {weight.dtype for weight in task.model.trainable_weights} == {"float32"}
-    assert task.model.get_layer("dense").compute_dtype == precision.removeprefix("mixed_")
-    assert isinstance(task.optimizer, keras.optimizers.LossScaleOptimizer) == (precision == "mixed_float16")
+    assert {weight.dtype for weight in task.network.trainable_weights} == {"float32"}
+    assert task.network.get_layer("dense").compute_dtype == precision.removeprefix("mixed_")
+    assert isinstance(task.optimizers["classifier"], keras.optimizers.LossScaleOptimizer) == (
+        precision == "mixed_float16"
+    )
     assert keras.config.dtype_policy().name == "float32"

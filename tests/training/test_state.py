@@ -5,20 +5,15 @@ import dataclasses
 import functools
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
-from kerasdl.assembly import build_task
+from small_training import Training, as_file, assert_equal, differ
 
 from kerasdl import compose, data
 from kerasdl.config.composition import conf_dir
 from kerasdl.errors import ResumeError
 from kerasdl.training import runtime
-from kerasdl.training.checkpoints import read, write
-from kerasdl.training.loop import TrainingLoop
-from kerasdl.training.progress import Best, Progress
-from kerasdl.training.schedules import Cosine
-from kerasdl.training.state import TrainingState
+from kerasdl.training.progress import Best
 
 OPTIMIZERS = sorted(file.stem for file in (conf_dir() / "optimizer").glob("*.yaml"))
 CONVOLUTION = "{_target_: keras.layers.Conv2D, filters: 2, kernel_size: 3, strides: 2}"
@@ -27,35 +22,13 @@ NORMALISED = (
     f"model.layers=[{CONVOLUTION},{{_target_: keras.layers.BatchNormalization}},"
     "{_target_: keras.layers.Dropout, rate: 0.3}]"
 )
+KERNEL = "networks/classifier/0000/kernel"
 WEIGHTS_OF_THE_NETWORK = 4  # kernel and bias of the convolution and of the logits
 
 
-class Training:
-    """A small training that goes where a test wants it, without a trainer."""
-
-    def __init__(self, examples, conf, callbacks=()):
-        self.task = build_task(conf, examples)
-        self.task.model.stop_training = False
-        self.split = examples.train
-        schedule = Cosine(steps_per_epoch=self.split.steps, total_steps=20, warmup=0, final=0.1)
-        self.loop = TrainingLoop(self.task, self.split, schedule, self.brighten, seed=0, jit=False)
-        self.callbacks = list(callbacks)
-        self.progress = Progress(self.task.shapes(training=True))
-        self.state = TrainingState(self.task, self.loop, self.callbacks, self.progress)
-
-    @staticmethod
-    def brighten(images, seed):
-        """An augmentation that tells steps apart."""
-        return images + tf.cast(seed[1] % 5, tf.float32)
-
-    def run(self, steps):
-        progress = self.progress
-        handle = self.split.epoch(progress.epoch, progress.done)
-        done = self.loop.run(
-            handle, progress.done, steps, progress.epoch_tally.sums, progress.interval_tally.sums
-        )  # fmt: skip
-        progress.record(done.losses, done.learning_rates, done.totals, seconds=0.5)
-        return self.state.capture()
+def brighten(images, seed):
+    """An augmentation that tells steps apart."""
+    return images + tf.cast(seed[1] % 5, tf.float32)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +38,7 @@ def composed():
 
 
 @pytest.fixture
-def training(composed):
+def training(composed, build_task):
     """Builds a training of the small experiment, changed by overrides."""
 
     def build(*overrides, seed=0, callbacks=()):
@@ -73,26 +46,11 @@ def training(composed):
         examples = data.load(conf.data, conf.seed, conf.paths.cache_dir)
         conf.seed = seed  # of the network alone: all trainings have the same examples
         with runtime.precision_and_device(conf.trainer):
-            return Training(examples, conf, callbacks)
+            task = build_task(conf, examples)
+        task._context._augmentation = brighten
+        return Training(task, examples, callbacks)
 
     return build
-
-
-def assert_equal(one, other):
-    assert one.arrays.keys() == other.arrays.keys()
-    for name, array in one.arrays.items():
-        np.testing.assert_array_equal(array, other.arrays[name], name, strict=True)
-        assert array.tobytes() == other.arrays[name].tobytes(), name  # NaN and the sign of 0 too
-    assert one.values == other.values
-
-
-def differ(one, other):
-    return [name for name, array in one.arrays.items() if array.tobytes() != other.arrays[name].tobytes()]
-
-
-def as_file(snapshot, folder):
-    write(folder / "step.npz", snapshot)
-    return read(folder / "step.npz")
 
 
 @pytest.fixture
@@ -110,7 +68,7 @@ def check_goes_on(training, tmp_path):
         assert_equal(saved, second.state.capture())
         expected = first.run(5)
         assert_equal(expected, second.run(5))
-        assert {name for name in expected.arrays if name.startswith("model/")} <= set(differ(saved, expected))
+        assert {name for name in expected.arrays if name.startswith("networks/")} <= set(differ(saved, expected))
         return saved, expected
 
     return check
@@ -120,7 +78,7 @@ def check_goes_on(training, tmp_path):
 def test_every_optimizer_goes_on_where_it_was(check_goes_on, optimizer):
     saved, _ = check_goes_on(f"optimizer={optimizer}", "optimizer.learning_rate=0.01")
     # Iterations, learning rate and, but for the plainest, memory of earlier gradients.
-    assert len([name for name in saved.arrays if name.startswith("optimizer/")]) >= 2 + WEIGHTS_OF_THE_NETWORK
+    assert len([name for name in saved.arrays if name.startswith("optimizers/")]) >= 2 + WEIGHTS_OF_THE_NETWORK
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
@@ -133,13 +91,13 @@ def test_averages_and_gradients_that_are_being_accumulated_go_on(training, check
 
 def test_the_loss_scale_goes_on(check_goes_on):
     def about_to_grow(training):
-        optimizer = training.task.optimizer
+        optimizer = training.task.optimizers["classifier"]
         assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         optimizer.dynamic_scale.assign(128.0)
         optimizer.step_counter.assign(optimizer.dynamic_growth_steps - 10)
 
     saved, expected = check_goes_on("trainer.precision=mixed_float16", "optimizer=adam", prepare=about_to_grow)
-    scales = [name for name, array in saved.arrays.items() if name.startswith("optimizer/") and array.size == 1]
+    scales = [name for name, array in saved.arrays.items() if name.startswith("optimizers/") and array.size == 1]
     assert any(saved.arrays[name] == 128 and expected.arrays[name] == 256 for name in scales)
 
 
@@ -161,19 +119,19 @@ def test_without_any_one_part_training_would_go_on_differently(training):
     fresh = second.state.capture()
     saved = first.run(8)
     expected = first.run(5)
-    for lost in ("seed_generator_state", "moving_variance", "loop/step", "optimizer/0002", "model/0000/kernel"):
+    for lost in ("seed_generator_state", "moving_variance", "loop/step", "optimizers/classifier/0002", KERNEL):
         (name,) = [name for name in saved.arrays if lost in name]
         second.state.restore(dataclasses.replace(saved, arrays={**saved.arrays, name: fresh.arrays[name]}))
         different = differ(expected, second.run(5))
         assert name in different
         if lost != "moving_variance":  # which no step of training reads
-            assert "model/0000/kernel" in different
+            assert KERNEL in different
 
 
 def test_a_snapshot_stays_what_it_is_while_training_goes_on(training, tmp_path):
     best_model = keras.callbacks.EarlyStopping(mode="min", restore_best_weights=True)
     first = training(NORMALISED, callbacks=[best_model])
-    best_model.set_model(first.task.model)
+    best_model.set_model(first.model)
     best_model.on_train_begin()
     best_model.on_epoch_end(0, {"val_loss": 1.0})
     saved = first.run(4)
@@ -202,7 +160,7 @@ def test_progress_comes_back_whole(training, tmp_path):
     progress = first.progress
     progress.epoch_begun, progress.validated_at, progress.rollbacks = True, 5, 2
     progress.best = Best(1 / 3, 3)
-    first.task.model.stop_training = True
+    first.model.stop_training = True
     second.run(2)
     second.state.restore(as_file(first.state.capture(), tmp_path))
     restored = second.progress
@@ -214,7 +172,7 @@ def test_progress_comes_back_whole(training, tmp_path):
     assert list(restored.history.learning_rates) == list(progress.history.learning_rates)
     assert (restored.epoch_tally.steps, restored.interval_tally.steps) == (4, 7)
     assert restored.epoch_tally.examples_per_second() == progress.epoch_tally.examples_per_second()
-    assert second.task.model.stop_training is True
+    assert second.model.stop_training is True
     assert_equal(first.run(5), second.run(5))
 
 
@@ -223,11 +181,11 @@ def test_a_learning_rate_that_a_callback_lowered_stays_low(training, tmp_path, s
     """Also if the state is saved before the loop has run with it."""
     first, second = training(), training(seed=1)
     first.run(4)
-    rate = float(first.task.optimizer.learning_rate)
-    first.task.optimizer.learning_rate = rate / 10
+    rate = float(first.task.optimizers["classifier"].learning_rate)
+    first.task.optimizers["classifier"].learning_rate = rate / 10
     saved = first.run(steps_between) if steps_between else first.state.capture()
     second.run(2)
-    second.task.optimizer.learning_rate = 0.5
+    second.task.optimizers["classifier"].learning_rate = 0.5
     second.state.restore(as_file(saved, tmp_path))
     assert float(second.loop.learning_rate_scale) == pytest.approx(0.1)
     assert_equal(first.run(5), second.run(5))
@@ -235,12 +193,12 @@ def test_a_learning_rate_that_a_callback_lowered_stays_low(training, tmp_path, s
 
 
 MISMATCHES = [
-    ([SMALL[-1].replace("filters: 2", "filters: 4")], "model/0000/kernel has shape (3, 3, 1, 2) there, (3, 3, 1, 4) "),
-    ([NORMALISED], "model/0002/gamma is only in this network"),
-    (["model.layers=[{_target_: keras.layers.Flatten}]"], "model/0000/kernel has shape (3, 3, 1, 2) there, (64, 10) "),
-    (["optimizer.momentum=0"], "optimizer/0002 is only in the checkpoint"),
-    (["optimizer.use_ema=true"], "optimizer/0006 is only in this network"),
-    (["optimizer=adam"], "optimizer/0003 has shape (2,) there, (3, 3, 1, 2) here"),
+    ([SMALL[-1].replace("filters: 2", "filters: 4")], f"{KERNEL} has shape (3, 3, 1, 2) there, (3, 3, 1, 4) "),
+    ([NORMALISED], "networks/classifier/0002/gamma is only in this network"),
+    (["model.layers=[{_target_: keras.layers.Flatten}]"], f"{KERNEL} has shape (3, 3, 1, 2) there, (64, 10) "),
+    (["optimizer.momentum=0"], "optimizers/classifier/0002 is only in the checkpoint"),
+    (["optimizer.use_ema=true"], "optimizers/classifier/0006 is only in this network"),
+    (["optimizer=adam"], "optimizers/classifier/0003 has shape (2,) there, (3, 3, 1, 2) here"),
 ]
 
 
@@ -257,6 +215,41 @@ def test_another_network_or_optimizer_is_refused_and_nothing_changed(training):
         assert "resume=never" in message
         assert "\n" not in message
         assert_equal(before, other.state.capture())
+
+
+def as_written_by_earlier_versions(snapshot):
+    """Returns a snapshot under the names that it had when there was one network and one optimizer."""
+
+    def renamed(name):
+        return name.replace("networks/classifier/", "model/").replace("optimizers/classifier/", "optimizer/")
+
+    values = copy.deepcopy(snapshot.values)
+    values["optimizer"] = values.pop("optimizers")["classifier"]
+    arrays = {renamed(name): array for name, array in snapshot.arrays.items()}
+    return dataclasses.replace(snapshot, arrays=arrays, values=values, finite=tuple(map(renamed, snapshot.finite)))
+
+
+def test_a_checkpoint_of_an_earlier_version_is_gone_back_to(training, tmp_path):
+    first, second = training(), training(seed=1)
+    saved = first.run(4)
+    former = as_file(as_written_by_earlier_versions(saved), tmp_path)
+    assert {name.split("/")[0] for name in former.arrays} >= {"model", "optimizer"}
+    second.state.restore(former)
+    assert_equal(saved, second.state.capture())
+    assert_equal(first.run(5), second.run(5))
+
+
+def test_one_of_an_earlier_version_of_another_network_or_optimizer_is_refused_too(training):
+    former = as_written_by_earlier_versions(training().run(2))
+    for override, difference in (
+        ("optimizer.momentum=0", "optimizers/classifier/0002 is only in the checkpoint"),
+        (NORMALISED, "networks/classifier/0002/gamma is only in this network"),
+    ):
+        with pytest.raises(ResumeError, match=difference):
+            training(override).state.restore(former)
+    adam = as_written_by_earlier_versions(training("optimizer=adam").run(2))
+    with pytest.raises(ResumeError, match="the optimizer was Adam there, is AdamW here"):
+        training("optimizer=adamw").state.restore(adam)
 
 
 def test_other_callbacks_are_refused_and_nothing_changed(training):

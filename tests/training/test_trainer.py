@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasdl import data, experiment, run
+from kerasdl import data, run
 from kerasdl.errors import ConfigError, TrainingError
+from kerasdl.experiment import running
 from kerasdl.training.callbacks import BestModel, hooks_batches
 from kerasdl.training.calls import CallLength
 
@@ -30,8 +31,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(config):
 def measure_on_validation(model, conf):
     """Loss and accuracy of a handed-over model on the validation split, computed by hand."""
     split = data.load(conf.data, conf.seed, conf.paths.cache_dir).validation
-    images, labels = split.batch(split.epoch(0), 0)
-    probabilities = model.predict(images, verbose=0)
+    batch = split.batch(split.epoch(0), 0)
+    labels = batch["label"].numpy()
+    probabilities = model.predict(batch["image"], verbose=0)
     loss = -np.mean(np.log(probabilities[np.arange(len(labels)), labels]))
     return loss, np.mean(np.argmax(probabilities, axis=-1) == labels)
 
@@ -87,12 +89,13 @@ def test_ema_is_what_is_evaluated_and_handed_over(config):
     momentum, weights = 0.9, []
     conf = config("data.validation=0.2", "optimizer.learning_rate=0.05", "optimizer.use_ema=true",
                   f"optimizer.ema_momentum={momentum}", "trainer.epochs=1", "trainer.steps_per_call=1")  # fmt: skip
-    build = experiment.build_task
+    build = running.build_task
 
     def watched(*args):
-        task = build(*args)
-        weights.append([weight.numpy() for weight in task.model.trainable_weights])
-        step = task.optimizer.apply
+        task, fitted = build(*args)
+        weights.append([weight.numpy() for weight in task.network.trainable_weights])
+        (optimizer,) = task.optimizers.values()
+        step = optimizer.apply
 
         def apply(gradients, variables):
             step(gradients, variables)
@@ -100,14 +103,14 @@ def test_ema_is_what_is_evaluated_and_handed_over(config):
 
             tf.py_function(lambda *values: weights.append([value.numpy() for value in values]), list(variables), [])
 
-        task.optimizer.apply = apply
-        return task
+        optimizer.apply = apply
+        return task, fitted
 
-    experiment.build_task = watched
+    running.build_task = watched
     try:
         result = run(conf)
     finally:
-        experiment.build_task = build
+        running.build_task = build
     # Keras starts the average at the weights behind the first step.
     averages = [w.astype(np.float64) for w in weights[1]]
     for step in weights[2:]:

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from kerasdl import experiment, run, tracking
+from kerasdl import run, tracking
 from kerasdl.evaluate.measuring import evaluate
+from kerasdl.experiment import running
 from kerasdl.runs import folders
 from kerasdl.tracking import history, lookup
 
@@ -68,10 +69,10 @@ def halving(monkeypatch):
 
 def test_weights_that_no_epoch_measured_are_measured(config, halving, monkeypatch):
     made = []
-    conclude = experiment._conclude
-    monkeypatch.setattr(experiment, "_conclude", lambda *args: (made.append(args[0]), conclude(*args))[1])
+    conclude = running._conclude
+    monkeypatch.setattr(running, "_conclude", lambda *args: (made.append(args[0]), conclude(*args))[1])
     result = run(config(halving))
-    own = evaluate(made[0].task, made[0].data.validation, made[0].data.info.class_names).results
+    own = evaluate(made[0].task, made[0].data.validation, made[0].task.serving()[1].class_names).results
     assert own["loss"] != result.history["val_loss"][-1]
     assert {name: result.metrics[f"val_{name}"] for name in own} == own
     assert result.metrics["loss"] == result.history["loss"][-1]
@@ -101,7 +102,7 @@ def test_a_signal_while_they_are_measured_stops_the_run_which_can_be_resumed(con
 
 
 def test_a_pruned_run_keeps_the_numbers_that_it_was_pruned_by(config):
-    result = run(config(*BEST_MODEL), judge=lambda epoch, step, metrics: epoch == 3)
+    result = run(config(*BEST_MODEL), should_prune=lambda epoch, step, metrics: epoch == 3)
     assert result.status == "PRUNED"
     assert without_test(result.metrics) == epoch_of(result.history, -1)
 
@@ -116,7 +117,7 @@ def test_mlflow_has_them_last_and_once_and_keeps_the_epochs_curve(config, monkey
     def stop(*_):
         raise Stopped
 
-    monkeypatch.setattr(experiment, "_test", stop)
+    monkeypatch.setattr(running, "_test", stop)
     with pytest.raises(Stopped):
         run(config(*overrides, tracking="mlflow"))
     monkeypatch.undo()

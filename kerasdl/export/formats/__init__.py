@@ -7,9 +7,11 @@ are made from. Nothing here imports TensorFlow, so that the command line can lis
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kerasdl.export.formats import keras_file, litert, litert_int8, onnx_file, savedmodel
-from kerasdl.export.source import Classify, Source
+from kerasdl.export.samples import Names
+from kerasdl.export.source import Predict, Source
 
 
 @dataclass(frozen=True)
@@ -22,28 +24,32 @@ class Format:
         title: what it is, in words.
         write: writes it.
         load: loads it in the runtime that it is for.
-        sample: how a program uses it, with `images` in and `probabilities` out.
+        sample: from the path and the names of inputs and outputs to Python that applies the model to an example.
         missing: returns the packages that it needs and that aren't installed.
+        unsuited: returns why a model can't be written in it; "" if it can.
     """
 
     name: str
     path: str
     title: str
     write: Callable[[Source, Path], None]
-    load: Callable[[Path], Classify]
-    sample: str
+    load: Callable[[Path, Names], Predict]
+    sample: Callable[[str, Names], str]
     missing: Callable[[], list[str]] = list
+    unsuited: Callable[[Source], str] = lambda source: ""
 
 
-def _litert(name: str, path: str, title: str, write: Callable[[Source, Path], None]) -> Format:
-    return Format(name, path, title, write, litert.load, litert.SAMPLE)
+def _litert(name: str, path: str, title: str, write: Callable[[Source, Path], None], **more: Any) -> Format:
+    return Format(name, path, title, write, litert.load, litert.sample, **more)
 
 
 FORMATS = (
-    Format("keras", "model.keras", "Keras 3", keras_file.write, keras_file.load, keras_file.SAMPLE),
-    Format("savedmodel", "saved_model", "TensorFlow SavedModel", savedmodel.write, savedmodel.load, savedmodel.SAMPLE),
+    Format("keras", "model.keras", "Keras 3", keras_file.write, keras_file.load, keras_file.sample),
+    Format("savedmodel", "saved_model", "TensorFlow SavedModel", savedmodel.write, savedmodel.load, savedmodel.sample),
     _litert("litert", "model.tflite", "LiteRT, float32", litert.write),
     _litert("litert_fp16", "model_fp16.tflite", "LiteRT, float16 weights", litert.write_fp16),
-    _litert("litert_int8", "model_int8.tflite", "LiteRT, 8-bit integers", litert_int8.write),
-    Format("onnx", "model.onnx", "ONNX", onnx_file.write, onnx_file.load, onnx_file.SAMPLE, onnx_file.missing),
+    _litert(
+        "litert_int8", "model_int8.tflite", "LiteRT, 8-bit integers", litert_int8.write, unsuited=litert_int8.unsuited
+    ),
+    Format("onnx", "model.onnx", "ONNX", onnx_file.write, onnx_file.load, onnx_file.sample, onnx_file.missing),
 )

@@ -2,24 +2,26 @@
 
 from pathlib import Path
 
-import numpy as np
+from kerasdl.export.samples import Names
+from kerasdl.export.source import Predict, Source, as_predict
 
-from kerasdl.export.source import Classify, Source
-
-SAMPLE = """\
+_SAMPLE = """\
 import keras  # pip install keras tensorflow
 
 model = keras.saving.load_model("{path}")
-probabilities = model.predict(images, verbose=0)
+{outputs} = model.predict({inputs}, verbose=0)
 """
+
+
+def sample(path: str, names: Names) -> str:
+    return _SAMPLE.format(path=path, inputs=names.given, outputs=names.result)
 
 
 def write(source: Source, path: Path) -> None:
     source.model.save(path)
 
 
-def load(path: Path) -> Classify:
+def load(path: Path, names: Names) -> Predict:
     import keras
 
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    return lambda images: np.asarray(model.predict_on_batch(images))
+    return as_predict(keras.saving.load_model(path, compile=False, safe_mode=True), names.outputs)

@@ -8,12 +8,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl.export.source import Classify, Source
+from kerasdl.export.samples import Names
+from kerasdl.export.source import Predict, Source
 
 if TYPE_CHECKING:
     from kerasdl.export.formats.endpoint import Endpoint
 
-SAMPLE = """\
+_SAMPLE = """\
 try:
     from ai_edge_litert.interpreter import Interpreter  # pip install ai-edge-litert
 except ImportError:
@@ -22,15 +23,19 @@ except ImportError:
     Interpreter = tf.lite.Interpreter
 
 interpreter = Interpreter("{path}")
-classify = interpreter.get_signature_runner()
-probabilities = classify(image=images)["probabilities"]
+run = interpreter.get_signature_runner()
 """
+
+
+def sample(path: str, names: Names) -> str:
+    call = f"run({names.keywords})"
+    return _SAMPLE.format(path=path) + f"{names.result} = {call}{names.subscript}\n"
 
 
 def write(source: Source, path: Path) -> None:
     from kerasdl.export.formats import endpoint
 
-    path.write_bytes(converter(endpoint.of_images(source)).convert())
+    path.write_bytes(converter(endpoint.of_raw(source)).convert())
 
 
 def write_fp16(source: Source, path: Path) -> None:
@@ -39,15 +44,15 @@ def write_fp16(source: Source, path: Path) -> None:
 
     from kerasdl.export.formats import endpoint
 
-    to_fp16 = converter(endpoint.of_images(source))
+    to_fp16 = converter(endpoint.of_raw(source))
     to_fp16.optimizations = [tf.lite.Optimize.DEFAULT]
     to_fp16.target_spec.supported_types = [tf.float16]
     path.write_bytes(to_fp16.convert())
 
 
-def load(path: Path) -> Classify:
-    classify = interpreter(path).get_signature_runner()
-    return lambda images: classify(image=images)["probabilities"]
+def load(path: Path, names: Names) -> Predict:
+    run = interpreter(path).get_signature_runner()
+    return lambda inputs: run(**inputs)
 
 
 def converter(module: "Endpoint") -> Any:

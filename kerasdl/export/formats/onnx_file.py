@@ -1,23 +1,31 @@
 """`model.onnx`: the open exchange format, for ONNX Runtime in many languages and for other companies' compilers."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kerasdl.export.source import Classify, Source
+from kerasdl.export.samples import Names
+from kerasdl.export.source import Predict, Source
 
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")  # pip install 'kerasdl[onnx]'
 # Of 2022: new enough for layer normalisation in one operation, old enough for every runtime in use.
 OPSET = 17
 
-SAMPLE = """\
+_SAMPLE = """\
 import onnxruntime  # pip install onnxruntime
 
 session = onnxruntime.InferenceSession("{path}")
-(probabilities,) = session.run(["probabilities"], {"image": images})
 """
+
+
+def sample(path: str, names: Names) -> str:
+    listed = json.dumps(names.outputs)
+    call = f"session.run({listed}, {names.as_dict})"
+    line = f"({names.result},) = {call}" if names.single_output else f"{names.result} = dict(zip({listed}, {call}))"
+    return _SAMPLE.format(path=path) + line + "\n"
 
 
 def missing() -> list[str]:
@@ -31,7 +39,7 @@ def write(source: Source, path: Path) -> None:
 
     from kerasdl.export.formats import endpoint
 
-    serve = endpoint.of_images(source).serve
+    serve = endpoint.of_raw(source).serve
     model, _ = tf2onnx.convert.from_function(
         serve, input_signature=serve.input_signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
     )
@@ -49,8 +57,8 @@ def _erfc(graph: Any, node: Any, name: str, args: list) -> None:
     graph.insert_new_node_on_output("Sub", erf, name=f"{name}/complement", inputs=[one.output[0], erf])
 
 
-def load(path: Path) -> Classify:
+def load(path: Path, names: Names) -> Predict:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["probabilities"], {"image": images})[0]
+    return lambda inputs: dict(zip(names.outputs, session.run(list(names.outputs), dict(inputs)), strict=True))

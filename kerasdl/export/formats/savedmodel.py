@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
-from kerasdl.export.source import Classify, Source
+from kerasdl.export.samples import Names
+from kerasdl.export.source import Arrays, Predict, Source
 
-SAMPLE = """\
+_SAMPLE = """\
 import tensorflow as tf  # pip install tensorflow
 
 model = tf.saved_model.load("{path}")  # keep it: its function doesn't work without it
-probabilities = model.serve(images)["probabilities"].numpy()
 """
+
+
+def sample(path: str, names: Names) -> str:
+    call = f"model.serve({names.arguments})"
+    if names.single_output:
+        return _SAMPLE.format(path=path) + f'{names.result} = {call}["{names.single_output}"].numpy()\n'
+    return _SAMPLE.format(path=path) + f"{names.result} = {{name: values.numpy() for name, values in {call}.items()}}\n"
 
 
 def write(source: Source, path: Path) -> None:
@@ -17,12 +24,16 @@ def write(source: Source, path: Path) -> None:
 
     from kerasdl.export.formats import endpoint
 
-    module = endpoint.of_images(source)
+    module = endpoint.of_raw(source)
     tf.saved_model.save(module, str(path), signatures={"serving_default": module.serve})
 
 
-def load(path: Path) -> Classify:
+def load(path: Path, names: Names) -> Predict:
     import tensorflow as tf
 
     model = tf.saved_model.load(str(path))
-    return lambda images: model.serve(images)["probabilities"].numpy()
+
+    def predict(inputs: Arrays) -> Arrays:
+        return {name: values.numpy() for name, values in model.serve(**inputs).items()}
+
+    return predict

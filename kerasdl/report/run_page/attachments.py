@@ -8,7 +8,7 @@ import base64
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -26,6 +26,7 @@ _PICTURES = ("PNG", "JPEG", "GIF", "WEBP")
 # Titles of each command's results, in the order of the page; other folders come after them.
 SECTIONS = {
     "error": "Error",
+    "pictures": "During training",
     "evaluate": "Evaluation",
     "robustness": "Robustness",
     "explain": "Explanations",
@@ -33,8 +34,8 @@ SECTIONS = {
     "predictions": "Predictions",
 }
 # Pages like this one, and what has a place of its own in it.
-_ELSEWHERE = ("report/", "config.yaml", "requirements.txt", "git.diff", "steps.csv", "confusion_matrix.png",
-              "learning_curves.png")  # fmt: skip
+_ELSEWHERE = ("report/", "config.yaml", "requirements.txt", "git.diff", "steps.csv")
+CURVES = "learning_curves.png"
 
 
 class Files(Protocol):
@@ -120,13 +121,21 @@ class Attachments:
         found = self._part(path, alt) if path in self.paths else None
         return found if isinstance(found, Picture) else None
 
-    def sections(self, metrics: Mapping[str, float]) -> list[Section]:
+    def task_pictures(self) -> list[Picture]:
+        """Returns the pictures that lie in no folder but the curves: those that the task wanted kept."""
+        paths = [path for path in self.paths if "/" not in path and path.endswith(".png") and path != CURVES]
+        found = [self.picture(path, _in_words(path).capitalize()) for path in paths]
+        return [picture for picture in found if picture]
+
+    def sections(self, metrics: Mapping[str, float], shown: Collection[str] = ()) -> list[Section]:
         """Returns a section for each folder, those of known commands first, and what lies in none last.
 
         Args:
             metrics: of the run; those named `<folder>/...` are shown with the folder's files.
+            shown: paths that are shown elsewhere.
         """
-        paths = [path for path in self.paths if not path.startswith(_ELSEWHERE)]
+        elsewhere = (*_ELSEWHERE, CURVES)
+        paths = [path for path in self.paths if path not in shown and not path.startswith(elsewhere)]
         measured = {name.partition("/")[0] for name in metrics if "/" in name} - {"system", "interval"}
         found = {path.partition("/")[0] if "/" in path else "" for path in paths} | measured
         known = list(SECTIONS)

@@ -42,7 +42,7 @@ def _contents(page: Page) -> list[tuple[str, str]]:
         ("numbers", "Key numbers", page.numbers),
         ("curves", "Learning curves", page.epochs or page.curves),
         ("steps", "Steps", page.steps),
-        ("confusion", "Confusion matrix", page.confusion),
+        *((f"picture-{i}", picture.alt, True) for i, picture in enumerate(page.pictures)),
         *((f"section-{i}", section.title, True) for i, section in enumerate(page.sections)),
         ("reproduce", "Repeat and resume", page.reproduction or page.commands or page.resume),
         ("configuration", "Configuration", page.settings or page.config_yaml),

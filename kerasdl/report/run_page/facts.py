@@ -1,13 +1,13 @@
 """What is known of a run, as rows of text: its summary, its main numbers, its environment and its configuration."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from omegaconf import DictConfig, OmegaConf
 
-from kerasdl.config.metrics import direction
+from kerasdl.config.metrics import PREFERRED, direction
 from kerasdl.console import duration
 from kerasdl.tracking.history import RunHistory
 from kerasdl.tracking.lookup import Found
@@ -50,20 +50,19 @@ def summary(found: Found, history: RunHistory) -> Rows:
 
 def _test(found: Found) -> str:
     metrics = found.run.metrics
-    names = [name for name in metrics if name.startswith("test_")]
-    names.sort(key=lambda name: (name != "test_accuracy", name != "test_loss", name))
+    names = _in_order(name for name in metrics if name.startswith("test_"))
     return ", ".join(f"{name[5:].replace('_', ' ')} {_number(name, metrics[name])}" for name in names)
 
 
 def numbers(found: Found, history: RunHistory) -> Rows:
     """Returns (what, number): the test's, the best of the validation's, time and speed."""
     run, rows = found.run, []
-    for name in ("test_accuracy", "test_loss"):
-        if name in run.metrics:
-            rows.append((name.replace("_", " "), _number(name, run.metrics[name])))
-    for name in ("val_accuracy", "val_loss"):
-        if points := [point for point in history.histories.get(name, ()) if not math.isnan(point[1])]:
-            best = (max if direction(name) == "maximize" else min)(points, key=lambda point: point[1])
+    for name in _in_order(name for name in run.metrics if name.startswith("test_")):
+        rows.append((name.replace("_", " "), _number(name, run.metrics[name])))
+    for name in _in_order(name for name in history.histories if name.startswith("val_")):
+        points = [point for point in history.histories[name] if not math.isnan(point[1])]
+        if points and (way := direction(name)):  # which value of another metric is best isn't known
+            best = (max if way == "maximize" else min)(points, key=lambda point: point[1])
             at = _epoch(best[0], history)
             rows.append((f"best {name.replace('_', ' ')}{at}", _number(name, best[1])))
     if seconds := history.histories.get("seconds"):
@@ -75,13 +74,20 @@ def numbers(found: Found, history: RunHistory) -> Rows:
     return rows
 
 
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Returns metrics with those first that decide between runs, and the others by name."""
+    return sorted(names, key=lambda name: (PREFERRED.index(name) if name in PREFERRED else len(PREFERRED), name))
+
+
 def _epoch(step: int, history: RunHistory) -> str:
     epochs = dict(history.histories.get("epoch", ()))
     return f", epoch {epochs[step]:g}" if step in epochs else f", step {step}"
 
 
 def _number(name: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if name.endswith(_SHARES) and 0 <= value <= 1 else f"{value:.4f}"
+    if name.endswith(_SHARES) and 0 <= value <= 1:
+        return f"{100 * value:.2f} %"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
 def environment(found: Found, history: RunHistory, packages: str, has_diff: bool) -> Rows:

@@ -15,7 +15,7 @@ from yaml import YAMLError
 
 from kerasdl.config.renames import rename_targets
 from kerasdl.config.source import recorded_sources
-from kerasdl.report.run_page.attachments import MAX_TEXT, Attachments, Picture, Section, Text
+from kerasdl.report.run_page.attachments import CURVES, MAX_TEXT, Attachments, Picture, Section, Text
 from kerasdl.report.run_page.charts import Chart, epoch_charts, step_charts
 from kerasdl.report.run_page.facts import Setting, environment, numbers, progress, settings, summary
 from kerasdl.report.run_page.next_steps import commands, resume_command
@@ -38,7 +38,7 @@ class Page:
         epochs: charts of the epochs.
         steps: charts of the steps.
         curves: the run's own picture of its curves, if there are no charts.
-        confusion: the confusion matrix of its test split.
+        pictures: what the task wanted seen of the test split: a confusion matrix, residuals, ...
         sections: results of commands.
         metrics: (name, value, step) of all metrics but the system's.
         system: (name, value) of the system's.
@@ -61,7 +61,7 @@ class Page:
     epochs: Sequence[Chart]
     steps: Sequence[Chart]
     curves: Picture | None
-    confusion: Picture | None
+    pictures: Sequence[Picture]
     sections: Sequence[Section]
     metrics: Sequence[tuple[str, float, int]]
     system: Sequence[tuple[str, float]]
@@ -95,7 +95,8 @@ def gather(found: Found, history: RunHistory, folder: Path) -> Page:
     reproduction = reproduce(config, expected, typed, sources) if config else None
     epochs = epoch_charts(history.histories)
     own = {name: value for name, value in metrics.items() if not name.startswith("system/")}
-    sections = attachments.sections(metrics)
+    pictures = attachments.task_pictures()
+    sections = attachments.sections(metrics, {picture.path for picture in pictures})
     packages = attachments.text("requirements.txt") or ""
     return Page(
         name=found.name or run.id,
@@ -106,8 +107,8 @@ def gather(found: Found, history: RunHistory, folder: Path) -> Page:
         numbers=numbers(found, history),
         epochs=epochs,
         steps=_step_charts(attachments.text("steps.csv"), history),
-        curves=None if epochs else attachments.picture("learning_curves.png", "Learning curves"),
-        confusion=attachments.picture("confusion_matrix.png", "Confusion matrix of the test split"),
+        curves=None if epochs else attachments.picture(CURVES, "Learning curves"),
+        pictures=pictures,
         sections=sections,
         metrics=[(name, own[name], history.histories.get(name, [(0, 0.0)])[-1][0]) for name in sorted(own)],
         system=sorted((name, value) for name, value in metrics.items() if name.startswith("system/")),
