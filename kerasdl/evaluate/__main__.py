@@ -191,6 +191,7 @@ main = command(
     "python -m kerasdl.evaluate run=last split=test,validation",
     KEYS,
     run,
+    details=DETAILS,
     takes_data=True,
 )
 

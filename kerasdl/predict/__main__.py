@@ -237,6 +237,7 @@ main = command(
     "python -m kerasdl.predict run=last input='digits/**/*.png' invert=true output=digits.csv",
     KEYS,
     run,
+    details=DETAILS,
 )
 
 if __name__ == "__main__":
