@@ -133,7 +133,5 @@ def test_an_output_that_is_not_finite_is_refused():
     collector = ExampleCollector(Features({"image": image(2, 2, 1)}))
     code = np.array([[0, 1], [np.inf, 1]], np.float32)
     evaluated = Evaluated({}, {"image": np.zeros((2, 2, 2, 1), np.uint8)}, {"code": code})
-    with pytest.raises(
-        UserError, match="the network's code must be finite. Received: NaN or infinity for example 8 of"
-    ):
+    with pytest.raises(UserError, match="network.s code must be finite. Received: NaN or infinity for example 8 of"):
         collector.add(evaluated, np.array([7, 8]), "test")

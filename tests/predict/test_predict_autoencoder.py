@@ -75,8 +75,8 @@ def test_npz_has_all_outputs_or_the_one_that_is_named(predict, network, images, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give=reconstruction is an image, which is no row of text. Add output=FOLDER/ for PNG files or output=FILE."
-             "npz for arrays, or take another output: give=code."),
+        ([], "give=reconstruction is an image, which is no row of text. Add output=FOLDER/ for PNG files or "
+             "output=FILE.npz for arrays, or take another output: give=code."),
         (["output=found.csv"], "give=reconstruction is an image"),
         (["give=code", "output=found/"], "a folder is for images, and code is 32 numbers."),
         (["give=codes"], "give must be one of reconstruction, code. Received: 'codes'."),
