@@ -122,6 +122,8 @@ def _header(lines: Any, name: str, names: Sequence[str], note: Note | None) -> t
         header = [cell.strip() for cell in next(lines, [])]
     except csv.Error as error:
         raise DataError(f"input: the first line of {name} can't be read ({error}).") from error
+    if any("\0" in cell or "\ufffd" in cell for cell in header):
+        raise DataError(f"input: '{name}' is no CSV file. The model takes numbers: name a .csv or .npy file.")
     _check_columns(header, name, names, note)
     return len(header), {each: header.index(each) for each in names}
 
@@ -171,12 +173,16 @@ def _check_columns(header: Sequence[str], where: str, names: Sequence[str], note
     if missing := [name for name in names if name not in header]:
         raise DataError(
             f"input: {where} must have a column for each feature: {', '.join(names)}. Missing: {', '.join(missing)}. "
-            f"Received: {_listed(header) or 'no columns'}."
+            f"Received: {_listed(header) or 'no columns'}.{_hint(header)}"
         )
     if twice := [name for name in names if list(header).count(name) > 1]:
         raise DataError(f"input: {where} has two columns {twice[0]!r}. Remove one.")
     if note and (others := [name for name in header if name not in names]):
         note(f"{where}: columns that are no features are ignored: {_listed(others)}")
+
+
+def _hint(header: Sequence[str]) -> str:
+    return " Columns are separated by commas." if len(header) == 1 and ";" in header[0] else ""
 
 
 def _item(name: str, cells: Mapping[str, Any]) -> Item:

@@ -63,6 +63,15 @@ def test_an_autoencoder_gives_its_metrics_and_pictures(evaluate_with, kept_with,
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["regression_run", "autoencoder_run"])
+def test_the_last_checkpoint_is_measured_like_the_model(evaluate_with, name, request):
+    evaluate = evaluate_with(request.getfixturevalue(name))
+    measured = [evaluate("log=false", *more).splitlines() for more in ([], ["checkpoint=last"])]
+    first, second = ([line for line in lines if line.startswith("test ")] for lines in measured)
+    assert first == second
+    assert len(first) == 1
+
+
 @pytest.fixture
 def classified_table(tmp_path, monkeypatch):
     """A run from the numbers of a table to a label."""

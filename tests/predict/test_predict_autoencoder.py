@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 import kerasdl
+from kerasdl.data import Feature
+from kerasdl.predict.numbers import Table
 from kerasdl.trained import examples
+from kerasdl.trained.predicting import Prediction
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +73,20 @@ def test_npz_has_all_outputs_or_the_one_that_is_named(predict, network, images, 
     assert predict("input=digits", "output=codes.npz", "give=code")[0] == 1
     with np.load(tmp_path / "codes.npz") as found:
         assert set(found) == {"names", "errors", "code"}
+
+
+def test_a_table_shows_as_many_numbers_as_the_terminal_has_room_for():
+    outputs = {"code": Feature("number", (32,), "float32")}
+    values = np.linspace(-1e-9, 1e9, 32, dtype=np.float32)
+    batch = [Prediction(name, outputs={"code": values}) for name in ("a.png", "folder/" * 12 + "last.png")]
+    batch.append(Prediction("x.png", error="an empty file"))
+    lines = Table(outputs, "file", width=60).rows(batch).splitlines()
+    assert lines[0].split() == ["file", "code_0", "code_1", "code_2…"]
+    assert all(len(line) <= 60 for line in lines)
+    assert lines[1].split()[:2] == ["a.png", "-1e-09"]
+    assert "/last.png " in lines[2]
+    assert lines[3].endswith("error: an empty file")
+    assert "code_31" in Table(outputs, "file").rows(batch).splitlines()[0]
 
 
 @pytest.mark.parametrize(

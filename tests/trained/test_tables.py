@@ -104,7 +104,8 @@ def test_rows_are_read_when_they_are_asked_for():
     ("text", "message"),
     [
         ("", "Missing: a, b. Received: no columns."),
-        ("a;b\n1;2\n", "Missing: a, b. Received: a;b."),
+        ("a;b\n1;2\n", "Missing: a, b. Received: a;b. Columns are separated by commas."),
+        ("\x89PNG\0\0,a,b\n", "'-' is no CSV file. The model takes numbers: name a .csv or .npy file."),
         ("a,b,a\n1,2,3\n", "has two columns 'a'. Remove one."),
     ],
 )
