@@ -1,7 +1,7 @@
 """`python -m kerasdl.evaluate run=last`: measures a trained network on a split, in numbers, tables and pictures.
 
 On the split that the run was tested on, the numbers equal those at the end of training, to the bit on the same machine,
-and the command says so. Examples are measured by `kerasdl.evaluate.measuring`.
+and the command says so. Examples are measured by `kerasdl.evaluate.measuring`, for every task.
 """
 
 import json
@@ -31,10 +31,11 @@ KEYS = (
     OVERWRITE,
 )
 _SPLIT_KEYS = {"test": "data.test_split", "validation": "data.validation", "train": "data.train_split"}
-_SHOWN = ("loss", "accuracy")
-_MOST_CLASSES_IN_TABLE = 20
-_WORST_CLASSES = 3
-_MEANS = {"precision": "precision", "recall": "recall", "F1": "f1"}
+DETAILS = (
+    "A model that gives a label gets a table of its classes, calibration, and the most confident mistakes. Any other "
+    "gets the metrics and pictures of its task. On the split that the run was tested on, the numbers equal those of "
+    "the end of training, to the bit on the same machine; the command compares them."
+)
 
 
 def run(values: Values) -> None:
@@ -52,14 +53,16 @@ def run(values: Values) -> None:
         row("run", network.id)
         row("data", data.describe())
         task = network.task(data.info.features)
+        class_names = network.class_names if network.signature.gives("label") else ()
         for split in splits:
             with _progress(split) as advance:
-                evaluation = evaluate(task, split, network.class_names, network.runtime.jit, advance)
+                evaluation = evaluate(task, split, class_names, network.runtime.jit, advance)
             was_tested = is_own and split.name == "test" and not values["checkpoint"]
             differences = _differences(evaluation, network.metrics) if was_tested else {}
             folder = split.name if is_own else f"{data.info.name}/{split.name}"
             try:
-                files = _files(evaluation, _summary(network, data, split, evaluation, differences, values["data"]))
+                summary = _summary(network, data, split, evaluation, differences, values["data"])
+                files = {"summary.json": summary, **evaluation.files()}
                 if output:
                     _write(files, output / folder)
                 _keep(network, evaluation, files, folder)
@@ -116,41 +119,10 @@ def _differences(evaluation: "Evaluation", recorded: Mapping[str, float]) -> dic
 
 def _show(split: "Split", evaluation: "Evaluation", differences: Mapping[str, float]) -> None:
     """Prints the results of a split."""
-    from rich.console import Console
-    from rich.padding import Padding
-
-    from kerasdl.evaluate import classes
-    from kerasdl.evaluate.measuring import TOP
-
-    metrics, mistakes = evaluation.metrics, evaluation.mistakes
-    further = [f"{name} {evaluation.results[name]:.4f}" for name in evaluation.results if name not in _SHOWN]
-    hits = f"{split.size - mistakes.total:,}".replace(",", " ")
-    accuracy = f"accuracy {hits}/{split.size} ({_per_cent(metrics['accuracy'])})"
-    row(split.name, ", ".join((f"loss {metrics['loss']:.4f}", accuracy, *further)))
+    row(split.name, evaluation.headline())
     if differences:
         row("", _compared(differences))
-    tops = (k for k in TOP if k <= len(evaluation.class_names))
-    row("top k", ", ".join(f"{k}: {_per_cent(metrics[f'top_{k}_accuracy'])}" for k in tops))
-    means = (f"{name} {_per_cent(metrics[key])}" for name, key in _MEANS.items())
-    row("classes", f"{', '.join(means)} (means over {len(evaluation.class_names):,} classes)")
-    calibration = evaluation.calibration
-    row(
-        "confidence",
-        f"{_per_cent(calibration.mean_confidence)} on average, calibration error {_per_cent(metrics['ece'])} (ECE), at "
-        f"most {_per_cent(metrics['mce'])} (MCE); NLL {metrics['nll']:.4f}, Brier score {metrics['brier_score']:.4f}",
-    )
-    lowest = classes.worst(evaluation.scores, _WORST_CLASSES)
-    row("worst", ", ".join(f"{each.name} (F1 {_per_cent(each.f1)})" for each in lowest))
-    if mistakes.found:
-        first = mistakes.found[0]
-        predicted, true = (evaluation.class_names[label] for label in (first.predicted, first.label))
-        example = f"{predicted} for {true}, with {_per_cent(first.confidence)} (example {first.index})"
-        row("mistakes", f"{mistakes.total:,}; the most confident: {example}")
-    else:
-        row("mistakes", "none, so there is no mistakes.png")
-    if len(evaluation.scores) <= _MOST_CLASSES_IN_TABLE:
-        table = Padding(classes.table(evaluation.scores, metrics), (0, 0, 0, 11), expand=False)
-        Console(highlight=False).print("", table, "", sep="\n")
+    evaluation.show()
 
 
 def _compared(differences: Mapping[str, float]) -> str:
@@ -183,27 +155,6 @@ def _summary(
     return json.dumps(summary, indent=2) + "\n"
 
 
-def _files(evaluation: "Evaluation", summary: str) -> "dict[str, str | Figure]":
-    """Returns the tables and pictures by the names of their files."""
-    from kerasdl.evaluate import classes
-    from kerasdl.evaluate.calibration import reliability_diagram
-    from kerasdl.evaluate.measuring import predictions_csv
-    from kerasdl.evaluate.mistakes import contact_sheet
-    from kerasdl.figures.confusion import confusion_matrix
-
-    names, examples, mistakes = evaluation.class_names, evaluation.examples, evaluation.mistakes
-    files: dict[str, str | Figure] = {
-        "summary.json": summary,
-        "classes.csv": classes.csv_text(evaluation.scores),
-        "predictions.csv": predictions_csv(examples, names),
-        "confusion_matrix.png": confusion_matrix(evaluation.confusion, names),
-        "reliability.png": reliability_diagram(evaluation.calibration),
-    }
-    if mistakes.found:
-        files["mistakes.png"] = contact_sheet(mistakes.found, mistakes.total, names)
-    return files
-
-
 def _keep(network: "Trained", evaluation: "Evaluation", files: "Mapping[str, str | Figure]", folder: str) -> None:
     """Keeps numbers, tables and pictures with the run."""
     network.results.metrics({f"evaluate/{folder}/{name}": value for name, value in evaluation.metrics.items()})
@@ -234,16 +185,13 @@ def _write(files: "Mapping[str, str | Figure]", folder: Path) -> None:
         ) from error
 
 
-def _per_cent(share: float) -> str:
-    return f"{100 * share:.2f} %"
-
-
 main = command(
     "evaluate",
-    "Measures a trained network on a split: metrics, classes, calibration, and the most confident mistakes.",
+    "Measures a trained network on a split: its task's metrics and pictures; of classes also calibration and mistakes.",
     "python -m kerasdl.evaluate run=last split=test,validation",
     KEYS,
     run,
+    details=DETAILS,
     takes_data=True,
 )
 

@@ -27,14 +27,14 @@ class Mistake:
     """A misclassified example.
 
     Attributes:
-        image: uint8 [height, width, channels], 1, 3 or 4 channels.
+        image: uint8 [height, width, channels], 1, 3 or 4 channels; None if the examples have no image.
         index: of the example in its split.
         label: the true class.
         predicted: the predicted class.
         confidence: its probability, in [0, 1].
     """
 
-    image: np.ndarray
+    image: np.ndarray | None
     index: int
     label: int
     predicted: int
@@ -59,19 +59,24 @@ class MostConfidentMistakes:
 
     def add(
         self,
-        images: np.ndarray,
+        images: np.ndarray | None,
         indices: np.ndarray,
         labels: np.ndarray,
         predicted: np.ndarray,
         confidences: np.ndarray,
     ) -> None:
-        """Adds a batch: images uint8 [b, height, width, channels], and for each its index, classes, confidence."""
+        """Adds a batch: images uint8 [b, height, width, channels] or None; each one's index, classes, confidence."""
         wrong = np.flatnonzero(labels != predicted)
         self.total += len(wrong)
         most_confident = wrong[np.lexsort((indices[wrong], -confidences[wrong]))][: self._count]
         new = [
-            # A copy: a part of the batch would hold all of it.
-            Mistake(images[i].copy(), int(indices[i]), int(labels[i]), int(predicted[i]), float(confidences[i]))
+            Mistake(
+                None if images is None else images[i].copy(),  # a part of the batch would hold all of it
+                int(indices[i]),
+                int(labels[i]),
+                int(predicted[i]),
+                float(confidences[i]),
+            )
             for i in most_confident
         ]
         self.found = sorted([*self.found, *new], key=lambda each: (-each.confidence, each.index))[: self._count]
@@ -81,16 +86,17 @@ def contact_sheet(mistakes: Sequence[Mistake], total: int, class_names: Sequence
     """Draws mistakes in rows of six: above each the predicted class, its probability, and the true class.
 
     Args:
-        mistakes: in the order to be shown, at least one.
+        mistakes: in the order to be shown, at least one, each with its image.
         total: how many mistakes there were in all, for the title.
         class_names: one name a class.
 
     Raises:
         ValueError: there is nothing to show.
     """
-    if not mistakes:
-        raise ValueError("mistakes must hold at least one. Received none.")
-    height, width = mistakes[0].image.shape[:2]
+    images = [each.image for each in mistakes if each.image is not None]
+    if not images:
+        raise ValueError("mistakes must hold at least one with an image. Received none.")
+    height, width = images[0].shape[:2]
     tall = _SIDE * min(height / width, _TALLEST)
     rows, cell = math.ceil(len(mistakes) / _COLUMNS), tall + _LABELS + _GAP
     size = _COLUMNS * (_SIDE + _GAP) + _GAP, rows * cell + _TITLE  # inches
@@ -100,18 +106,18 @@ def contact_sheet(mistakes: Sequence[Mistake], total: int, class_names: Sequence
         f"{what}: predicted class and its probability, true class below",
         x=_GAP / size[0], y=1 - 0.1 / size[1], ha="left", va="top", fontsize=11,
     )  # fmt: skip
-    for place, each in enumerate(mistakes):
+    for place, (each, image) in enumerate(zip(mistakes, images, strict=True)):
         left, top = _GAP + place % _COLUMNS * (_SIDE + _GAP), _TITLE + place // _COLUMNS * cell + _LABELS
         axes = figure.add_axes((left / size[0], 1 - (top + tall) / size[1], _SIDE / size[0], tall / size[1]))
         axes.set_anchor("NW")
-        _draw(axes, each, class_names)
+        _draw(axes, each, image, class_names)
     return figure
 
 
-def _draw(axes: Axes, mistake: Mistake, class_names: Sequence[str]) -> None:
+def _draw(axes: Axes, mistake: Mistake, image: np.ndarray, class_names: Sequence[str]) -> None:
     # Small images show their pixels; large ones are made smaller without moire.
-    interpolation = "nearest" if max(mistake.image.shape[:2]) <= _SIDE * 120 else "antialiased"
-    axes.imshow(opaque(mistake.image), interpolation=interpolation)
+    interpolation = "nearest" if max(image.shape[:2]) <= _SIDE * 120 else "antialiased"
+    axes.imshow(opaque(image), interpolation=interpolation)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("0.8")

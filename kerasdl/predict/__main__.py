@@ -1,7 +1,9 @@
-"""`python -m kerasdl.predict run=last input=digits/`: classifies pictures with a trained network.
+"""`python -m kerasdl.predict run=last input=digits/`: what a trained network makes of pictures or of a table's rows.
 
-Pictures come from `kerasdl.images`, predictions from `kerasdl.trained.predicting`. They are written, batch by batch and
-as text (`kerasdl.predict.formats`), to the terminal or a file, and to the run in MLflow.
+The signature of the model decides what `input=` names, and what is written. Predictions come from
+`kerasdl.trained.predicting`. They are written, batch by batch, as text (`formats` for labels, `numbers`) to the
+terminal or a file, as `arrays`, or as `pictures`; and as text to the run in MLflow. What goes where is decided by
+`plan`.
 """
 
 import contextlib
@@ -14,93 +16,135 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from kerasdl import console, streams
-from kerasdl.commands import OVERWRITE, REQUIRED, RUN_KEYS, Key, Values, boolean, choice, command, fresh_file, integer
-from kerasdl.errors import ConfigError
+from kerasdl.commands import OVERWRITE, REQUIRED, RUN_KEYS, Key, Values, boolean, choice, command, integer
 from kerasdl.files import written_whole
+from kerasdl.predict import plan
 
 if TYPE_CHECKING:
-    from kerasdl.trained import Trained
+    from kerasdl.data.features import Feature
+    from kerasdl.models.signature import Signature
     from kerasdl.trained.predicting import Prediction
 
 Writer = Callable[[Sequence["Prediction"]], None]
 
-_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl"}
-# Further broken pictures are reported in the output only.
+# Further broken examples are reported in the output only.
 _MOST_COMPLAINTS = 20
+
+DETAILS = (
+    "What input names, and what is written, is decided by what the run's model takes and gives. Pictures are turned "
+    "upright, made grey or RGB (RGBA for a network of such images), and resized as in the data set. A table has a "
+    "column for each feature, in any order. A picture or row that cannot be read is named, the others are predicted, "
+    "and the exit code is 1. Rows appear batch by batch. The table is kept with the run as predictions/<time>.csv."
+)
 
 KEYS = (
     *RUN_KEYS,
-    Key("input", "files, folders, patterns ('**/*.png', quoted), .npy files, or - for standard input: a picture, or "
-        'a list of names; commas between, a name that has some in ""', REQUIRED),
-    Key("output", "a file to write, .csv or .jsonl (default: standard output)"),
+    Key("input", "pictures: files, folders, patterns ('**/*.png', quoted), .npy files, or - for standard input: a "
+        "picture, or a list of names. Or tables: .csv files with a column for each feature, .npy files, or - for "
+        'CSV on standard input. Commas between, a name that has some in ""', REQUIRED),
+    Key("output", "a file to write: .csv or .jsonl, .npz for arrays of all outputs; or a folder for images, with / at "
+        "its end (default: rows on standard output)"),
+    Key("give", "the output to write, of a model with several, e.g. reconstruction or code (default: the first; all in "
+        "an .npz file)"),
     Key("format", "table, csv or jsonl (default: by output's suffix; table on a terminal; else csv)",
         parse=choice("table", "csv", "jsonl")),
-    Key("top", "how many classes a row names", 3, integer(1)),
-    Key("probabilities", "add the probability of every class", False, boolean),
-    Key("invert", "turn dark on light, as on paper, into light on dark, as in MNIST", False, boolean),
+    Key("top", "of a label: how many classes a row names", 3, integer(1)),
+    Key("probabilities", "of a label: add the probability of every class", False, boolean),
+    Key("invert", "of pictures: turn dark on light, as on paper, into light on dark, as in MNIST", False, boolean),
     Key("background", "the background of transparent pictures: white or black", "white", choice("white", "black")),
-    Key("batch_size", "pictures in a batch", 64, integer(1)),
+    Key("batch_size", "pictures or rows in a batch", 64, integer(1)),
     OVERWRITE,
 )  # fmt: skip
 
 
 def run(values: Values) -> int:
-    """Predicts and writes; returns 1 if a picture couldn't be read, else 0."""
+    """Predicts and writes; returns 1 if a picture or row couldn't be read, else 0."""
     from kerasdl import images, trained
     from kerasdl.trained import predicting
 
-    kind = _format(values)  # mistakes are reported before TensorFlow is imported
-    output = fresh_file(values["output"], values["overwrite"]) if values["output"] else None
+    target = plan.destination(values)  # mistakes are reported before TensorFlow is imported
     inputs = images.named(values["input"])
     with contextlib.ExitStack() as stack:
         with contextlib.redirect_stdout(sys.stderr):  # messages: standard output is for rows
             network = stack.enter_context(trained.opened(values))
-        function = predicting.compiled(network.model, network.image_shape)
-        items = images.read(
+        signature = network.signature
+        noun = "row" if predicting.takes_table(signature) else "picture"
+        outputs = plan.given(values, signature, target, KEYS)
+        items = predicting.read(
             inputs,
-            network.image_shape,
+            signature,
             invert=values["invert"],
             background=values["background"],
             note=_note,
             ahead=values["batch_size"],
         )
-        batches = predicting.in_batches(function, network.class_names, items, values["batch_size"], values["top"])
+        function = predicting.compiled(network.model, signature)
+        batches = predicting.in_batches(function, signature, items, values["batch_size"], values["top"])
         record = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kerasdl-"))) / f"{_now()}.csv"
         with contextlib.ExitStack() as files:
-            if output:
-                write = _to(files.enter_context(written_whole(output)))
-            else:
-                write = _to_standard_output(kind, values["log"])
-            writers = [_writer(kind, write, network, values)]
+            writers = [_to_target(target, files, signature, outputs, values)]
             if values["log"]:
-                writers.append(_writer("csv", _to(files.enter_context(record.open("wb"))), network, values))
-            broken = _write(batches, writers, rows_are_seen=output is None and sys.stdout.isatty())
+                write = _to(files.enter_context(record.open("wb")))
+                writers.append(_rows("csv", write, signature, outputs, values))
+            seen = target.path is None and sys.stdout.isatty()
+            broken = _write(batches, writers, noun, rows_are_seen=seen)
         if values["log"]:
             network.results.file(record, "predictions")
     return 1 if broken else 0
 
 
-def _format(values: Values) -> str:
-    """Returns `table`, `csv` or `jsonl`."""
-    if values["format"]:
-        return values["format"]
-    if not values["output"]:
-        return "table" if sys.stdout.isatty() else "csv"
-    suffix = Path(values["output"]).suffix.lower()
-    if suffix not in _SUFFIXES:
-        raise ConfigError(f"output must end with .csv or .jsonl. Received: '{values['output']}'. Or add format=...")
-    return _SUFFIXES[suffix]
+def _to_target(
+    target: plan.Destination,
+    files: contextlib.ExitStack,
+    signature: "Signature",
+    outputs: Sequence[str],
+    values: Values,
+) -> Writer:
+    """Returns what writes a batch to where the user wants it; `files` ends what is written."""
+    if target.kind == plan.FOLDER:
+        from kerasdl.predict.pictures import PngFolder
+
+        assert target.path is not None
+        return PngFolder(target.path, outputs[0]).add
+    if target.kind == plan.NPZ:
+        from kerasdl.predict.arrays import Npz
+
+        assert target.path is not None
+        file, arrays = files.enter_context(written_whole(target.path)), Npz(_features(signature, outputs))
+        files.push(lambda kind, *_: arrays.write(file) if kind is None else None)  # type: ignore[func-returns-value]
+        return arrays.add
+    if target.path:
+        write = _to(files.enter_context(written_whole(target.path)))
+        return _rows(target.kind, write, signature, outputs, values)
+    width = shutil.get_terminal_size().columns if target.kind == "table" and sys.stdout.isatty() else None
+    return _rows(target.kind, _to_standard_output(target.kind, values["log"]), signature, outputs, values, width)
 
 
-def _writer(kind: str, write: Callable[[str], None], network: "Trained", values: Values) -> Writer:
-    """Returns what writes a batch's rows, the opening line being written."""
-    from kerasdl.predict.formats import FORMATS
+def _rows(
+    kind: str,
+    write: Callable[[str], None],
+    signature: "Signature",
+    outputs: Sequence[str],
+    values: Values,
+    width: int | None = None,
+) -> Writer:
+    """Returns what writes a batch's rows, the opening line being written; images have no place in them."""
+    from kerasdl.predict import formats, numbers
 
-    is_seen = kind == "table" and not values["output"] and sys.stdout.isatty()
-    width = {"width": shutil.get_terminal_size().columns} if is_seen else {}
-    text = FORMATS[kind](network.class_names, values["top"], values["probabilities"], **width)
+    fitted = {"width": width} if width else {}
+    key = "file" if signature.takes("image") else "row"
+    text: formats.Format
+    if signature.gives("label"):
+        text = formats.FORMATS[kind](signature.class_names, values["top"], values["probabilities"], key, **fitted)
+    else:
+        written = {name: each for name, each in _features(signature, outputs).items() if each.kind != "image"}
+        text = numbers.FORMATS[kind](written, key, **fitted)
     write(text.opening)
     return lambda batch: write(text.rows(batch))
+
+
+def _features(signature: "Signature", outputs: Sequence[str]) -> "dict[str, Feature]":
+    return {name: signature.outputs[name] for name in outputs}
 
 
 def _to(file: BinaryIO) -> Callable[[str], None]:
@@ -131,12 +175,12 @@ def _to_standard_output(kind: str, log: bool) -> Callable[[str], None]:
     return write
 
 
-def _write(batches: "Iterable[Sequence[Prediction]]", writers: Sequence[Writer], rows_are_seen: bool) -> int:
-    """Writes all rows, shows progress where the rows themselves don't, and returns how many pictures were broken."""
+def _write(batches: "Iterable[Sequence[Prediction]]", writers: Sequence[Writer], noun: str, rows_are_seen: bool) -> int:
+    """Writes all predictions, shows progress where rows themselves don't, and returns how many examples were broken."""
     from kerasdl.predict.formats import printable
 
     stopwatch, count, broken = console.Stopwatch(), 0, 0
-    with _progress(shown=not rows_are_seen) as advance:
+    with _progress(noun, shown=not rows_are_seen) as advance:
         for batch in batches:
             for write in writers:
                 write(batch)
@@ -147,15 +191,15 @@ def _write(batches: "Iterable[Sequence[Prediction]]", writers: Sequence[Writer],
             count += len(batch)
             advance(count, stopwatch.seconds())
     _note(
-        f"{count:,} {'picture' if count == 1 else 'pictures'}{f', {broken:,} of them broken,' if broken else ''} in "
-        f"{console.duration(stopwatch.seconds())} ({_speed(count, stopwatch.seconds())})"
+        f"{count:,} {noun if count == 1 else f'{noun}s'}{f', {broken:,} of them broken,' if broken else ''} in "
+        f"{console.duration(stopwatch.seconds())} ({_speed(count, stopwatch.seconds(), noun)})"
     )
     return broken
 
 
 @contextlib.contextmanager
-def _progress(shown: bool) -> "Iterator[Callable[[int, float], None]]":
-    """Shows how many pictures are done, and how fast, on a terminal; standard output is left alone."""
+def _progress(noun: str, shown: bool) -> "Iterator[Callable[[int, float], None]]":
+    """Shows how many examples are done, and how fast, on a terminal; standard output is left alone."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
@@ -169,11 +213,13 @@ def _progress(shown: bool) -> "Iterator[Callable[[int, float], None]]":
         disable=not (shown and terminal.is_terminal),
     ) as progress:
         task = progress.add_task("compiling ...", total=None)
-        yield lambda count, seconds: progress.update(task, description=f"{count:,} pictures  {_speed(count, seconds)}")
+        yield lambda count, seconds: progress.update(
+            task, description=f"{count:,} {noun}s  {_speed(count, seconds, noun)}"
+        )
 
 
-def _speed(count: int, seconds: float) -> str:
-    return f"{count / max(seconds, 1e-9):,.0f} images/s"
+def _speed(count: int, seconds: float, noun: str) -> str:
+    return f"{count / max(seconds, 1e-9):,.0f} {'images' if noun == 'picture' else f'{noun}s'}/s"
 
 
 def _now() -> str:
@@ -187,10 +233,11 @@ def _note(line: str) -> None:
 
 main = command(
     "predict",
-    "Classifies pictures with a trained network.",
+    "Predicts from pictures or tables with a trained network.",
     "python -m kerasdl.predict run=last input='digits/**/*.png' invert=true output=digits.csv",
     KEYS,
     run,
+    details=DETAILS,
 )
 
 if __name__ == "__main__":

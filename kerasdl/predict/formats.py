@@ -1,6 +1,7 @@
-"""Predictions as text: a table for people, CSV for spreadsheets and data frames, JSON lines for programs.
+"""Labels that a model gives as text: a table for people, CSV for spreadsheets and data frames, JSON lines for programs.
 
-Each format turns a batch of predictions into text at once and keeps nothing, so that rows appear as they are made.
+Each format turns a batch of predictions into text at once and keeps nothing, so that rows appear as they are made. What
+is written for numbers is `kerasdl.predict.numbers`.
 """
 
 import csv
@@ -34,7 +35,7 @@ class Format(Protocol):
 
 
 class Csv:
-    """Comma-separated values: file, class, probability, class_2, probability_2, ..., error.
+    """Comma-separated values: name, class, probability, class_2, probability_2, ..., error.
 
     Probabilities have as many digits as float32 needs; a name with commas, quotes or line breaks is quoted.
 
@@ -42,18 +43,19 @@ class Csv:
         class_names: one name a class.
         top: classes in a row, >= 1.
         probabilities: whether each class's probability follows, in a column `p(<class>)`.
+        key: name of the column of the examples' names.
     """
 
-    def __init__(self, class_names: Sequence[str], top: int, probabilities: bool):
+    def __init__(self, class_names: Sequence[str], top: int, probabilities: bool, key: str = "file"):
         self._top = min(top, len(class_names))
         self._classes = class_names if probabilities else ()
-        columns = ["file", "class", "probability"]
+        columns = [key, "class", "probability"]
         for rank in range(2, self._top + 1):
             columns += [f"class_{rank}", f"probability_{rank}"]
-        self.opening = _csv_line([*columns, *(f"p({name})" for name in self._classes), "error"])
+        self.opening = csv_line([*columns, *(f"p({name})" for name in self._classes), "error"])
 
     def rows(self, batch: Sequence[Prediction]) -> str:
-        return "".join(_csv_line(self._cells(prediction)) for prediction in batch)
+        return "".join(csv_line(self._cells(prediction)) for prediction in batch)
 
     def _cells(self, prediction: Prediction) -> list[Any]:
         if prediction.probabilities is None:
@@ -63,25 +65,26 @@ class Csv:
 
 
 class JsonLines:
-    """A JSON object a line: file, class, probability, top, and probabilities or error where there are any.
+    """A JSON object a line: name, class, probability, top, and probabilities or error where there are any.
 
     ASCII throughout; bytes of a file's name that aren't UTF-8 are lone surrogates, as Python has them.
     """
 
     opening = ""
 
-    def __init__(self, class_names: Sequence[str], top: int, probabilities: bool):
+    def __init__(self, class_names: Sequence[str], top: int, probabilities: bool, key: str = "file"):
         self._top = top
         self._classes = class_names if probabilities else ()
+        self._key = key
 
     def rows(self, batch: Sequence[Prediction]) -> str:
         return "".join(json.dumps(self._object(prediction), allow_nan=False) + "\n" for prediction in batch)
 
     def _object(self, prediction: Prediction) -> dict[str, Any]:
         if prediction.probabilities is None:
-            return {"file": prediction.name, "error": prediction.error}
+            return {self._key: prediction.name, "error": prediction.error}
         found: dict[str, Any] = {
-            "file": prediction.name,
+            self._key: prediction.name,
             "class": prediction.class_name,
             "probability": prediction.probability,
             "top": [{"class": name, "probability": value} for name, value in prediction.top[: self._top]],
@@ -96,13 +99,21 @@ class Table:
     """Aligned columns for people, in per cent; each batch gets the room that its names need.
 
     Args:
-        class_names, top, probabilities: as for `Csv`.
+        class_names, top, probabilities, key: as for `Csv`.
         width: of the terminal, in characters: a name that leaves no room loses its beginning. None: no limit.
     """
 
     opening = ""
 
-    def __init__(self, class_names: Sequence[str], top: int, probabilities: bool, width: int | None = None):
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        top: int,
+        probabilities: bool,
+        key: str = "file",
+        width: int | None = None,
+    ):
+        self._key = key
         self._top = min(top, len(class_names))
         self._classes = class_names if probabilities else ()
         self._class_width = min(max(len(name) for name in (*class_names, "class 2")), _CLASS_WIDTH)
@@ -111,15 +122,17 @@ class Table:
         self._name_width = 0
 
     def rows(self, batch: Sequence[Prediction]) -> str:
-        names = [_clipped(printable(prediction.name), self._most) for prediction in batch]
+        names = [clipped(printable(prediction.name), self._most) for prediction in batch]
         lines = []
         if not self._name_width:
-            ranks = [_padded("class" if rank == 1 else f"class {rank}", self._class_width + 10) for rank in self._ranks]
-            self._name_width = max([len("file"), *map(cell_len, names)])
-            lines.append([_padded("file", self._name_width), *ranks, *(f"{f'p({name})':>9}" for name in self._classes)])
+            ranks = [padded("class" if rank == 1 else f"class {rank}", self._class_width + 10) for rank in self._ranks]
+            self._name_width = max([len(self._key), *map(cell_len, names)])
+            lines.append(
+                [padded(self._key, self._name_width), *ranks, *(f"{f'p({name})':>9}" for name in self._classes)]
+            )
         self._name_width = max([self._name_width, *map(cell_len, names)])
         for name, prediction in zip(names, batch, strict=True):
-            lines.append([_padded(name, self._name_width), *self._cells(prediction)])
+            lines.append([padded(name, self._name_width), *self._cells(prediction)])
         return "".join(_GAP.join(line).rstrip() + "\n" for line in lines)
 
     @property
@@ -130,7 +143,7 @@ class Table:
         if prediction.probabilities is None:
             return [f"error: {printable(prediction.error or '')}"]
         best = [
-            f"{_padded(_clipped(printable(name), self._class_width), self._class_width)} {value:>9.2%}"
+            f"{padded(clipped(printable(name), self._class_width), self._class_width)} {value:>9.2%}"
             for name, value in prediction.top[: self._top]
         ]
         return [*best, *(f"{value:>9.2%}" for value in (prediction.probabilities if self._classes else ()))]
@@ -149,15 +162,18 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _csv_line(cells: Sequence[Any]) -> str:
+def csv_line(cells: Sequence[Any]) -> str:
+    """Returns a line of CSV."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that either character in a name is quoted
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _clipped(text: str, width: int) -> str:
+def clipped(text: str, width: int) -> str:
+    """Returns a text, or its end where it is too long."""
     return text if len(text) <= width else "…" + text[len(text) - width + 1 :]
 
 
-def _padded(text: str, width: int) -> str:
+def padded(text: str, width: int) -> str:
+    """Returns a text with spaces behind it up to a width."""
     return text + " " * (width - cell_len(text))

@@ -21,7 +21,6 @@ from kerasdl import catalog, console, runs
 from kerasdl.commands import COMMAND, RUN_KEYS, Values
 from kerasdl.config.composition import place
 from kerasdl.config.schema import Paths
-from kerasdl.errors import UserError
 from kerasdl.models.signature import Signature
 from kerasdl.tracking import lookup
 from kerasdl.tracking.artifacts import Artifacts, NoArtifacts
@@ -95,38 +94,36 @@ class Trained:
     def tags(self) -> Mapping[str, str]:
         return self.run.tags
 
-    def __call__(self, images: "np.ndarray") -> "np.ndarray":
-        """Returns class probabilities.
+    def __call__(self, inputs: Any) -> Any:
+        """Returns what the model gives, e.g. class probabilities float32 (n, classes); several outputs by name.
 
         Args:
-            images: uint8 (n, height, width, channels).
+            inputs: an array (n, *shape) for a single input: uint8 (n, height, width, channels) for images; for several
+                a dict or a pandas DataFrame with an array for each.
 
         Raises:
-            UserError: another dtype or shape.
+            UserError: an input is missing, or has another dtype or shape.
         """
-        import numpy as np
+        from kerasdl.trained.inputs import checked
 
-        images = np.asarray(images)
-        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
-            raise UserError(
-                f"images must be uint8 (n, {', '.join(map(str, self.image_shape))}). Received: {images.dtype} "
-                f"{images.shape}. Files of any size and mode: network.predict('*.png')."
-            )
-        return self.model.predict(images, verbose=0)
+        return self.model.predict(checked(self.signature, inputs), verbose=0)
 
     def predict(self, inputs: Any, **options: Any) -> "Iterator[Prediction]":
-        """Yields what the network makes of pictures of any format, size and mode, in order, as they are read.
+        """Yields what the network makes of pictures or of a table's rows, in order, as they are read.
 
         Args:
-            inputs: what `input=` takes (`"scans/*.png"`), a path, a Pillow image, an array, or an iterable of these.
-            **options: of `kerasdl.trained.predicting.predict`: `top`, `invert`, `background`, `batch_size`.
+            inputs: for a network of images what `input=` takes (`"scans/*.png"`), a path, a Pillow image, an array, or
+                an iterable of these: pictures of any format, size and mode. For a network of numbers a CSV or `.npy`
+                file, a DataFrame, or a dict of arrays.
+            **options: of `kerasdl.trained.predicting.predict`: `batch_size`, `top`, `invert`, `background`.
 
         Raises:
-            DataError: a name or pattern that fits nothing. A picture that is broken is a prediction with an `error`.
+            DataError: a name or pattern that fits nothing, or a table without a column that the network takes. A
+                broken picture or row is a prediction with an `error`.
         """
         from kerasdl.trained.predicting import predict
 
-        return predict(self.model, self.class_names, self.image_shape, inputs, **options)
+        return predict(self.model, self.signature, inputs, **options)
 
     def on_pixels(self, layers: Sequence[str] = ()) -> "keras.Model":
         """Returns the network from float pixels to logits; see `kerasdl.models.pixels`."""

@@ -9,12 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import kerasdl.evaluate.classification
 import kerasdl.evaluate.measuring
 from kerasdl import data
 from kerasdl.errors import UserError
-from kerasdl.evaluate.__main__ import main
 from kerasdl.training.loop import EvaluationLoop
-from kerasdl.training.task import Evaluated
 
 DIGITS = tuple("0123456789")
 METRICS = "task.metrics=[accuracy,top_3_accuracy,precision,recall,f1]"
@@ -105,67 +104,32 @@ def test_a_shuffled_split_is_reported_in_the_order_of_its_source(prepared):
     assert len(found.indices) == examples.train.size
 
 
-def evaluated_on(labels, logits):
-    """Returns what an evaluation gives for a batch of black images."""
-    batch = {"image": np.zeros((len(labels), 8, 8, 1), np.uint8), "label": np.array(labels)}
-    return Evaluated({}, batch, {"logits": logits})
-
-
 def test_equal_logits_rank_equal():
     logits = np.array([[1, 3, 3, 0], [2, 2, 2, 2], [0, 1, 2, 3]], np.float32)
-    evaluated = evaluated_on([2, 3, 0], logits)
-    assert list(kerasdl.evaluate.measuring._examples(evaluated, np.arange(3), "test").ranks) == [0, 0, 3]
+    found = kerasdl.evaluate.classification._examples(np.array([2, 3, 0]), logits, np.arange(3), "test")
+    assert list(found.ranks) == [0, 0, 3]
 
 
 def test_certainty_stays_a_probability():
-    evaluated = evaluated_on([0, 1], np.array([[800, -800], [800, -800]], np.float32))
-    found = kerasdl.evaluate.measuring._examples(evaluated, np.arange(2), "test")
+    logits = np.array([[800, -800], [800, -800]], np.float32)
+    found = kerasdl.evaluate.classification._examples(np.array([0, 1]), logits, np.arange(2), "test")
     assert (list(found.confidences), list(found.losses), list(found.brier_scores)) == ([1, 1], [0, 1600], [0, 2])
 
 
 def test_logits_that_are_not_finite_are_refused():
     logits = np.array([[0, 1], [np.nan, 1], [0, np.inf]], np.float32)
-    evaluated = evaluated_on([0, 0, 0], logits)
     with pytest.raises(UserError, match="must be finite. Received: NaN or infinity for example 41 of test"):
-        kerasdl.evaluate.measuring._examples(evaluated, np.array([40, 41, 42]), "test")
-
-
-class Evaluate:
-    """`python -m kerasdl.evaluate` on the session's run, in this process."""
-
-    def __init__(self, run, capsys):
-        self._run = run
-        self._capsys = capsys
-
-    def __call__(self, *arguments):
-        main([f"run={self._run.id}", f"paths.output_dir={self._run.output_dir}", *arguments])
-        return self._capsys.readouterr().out
-
-    def failing(self, *arguments):
-        """Returns the exit code and what stderr says."""
-        with pytest.raises(SystemExit) as error:
-            self(*arguments)
-        return error.value.code, self._capsys.readouterr().err
+        kerasdl.evaluate.classification._examples(np.zeros(3, np.int64), logits, np.array([40, 41, 42]), "test")
 
 
 @pytest.fixture
-def evaluate(trained_run, capsys):
-    return Evaluate(trained_run, capsys)
+def evaluate(evaluate_with, trained_run):
+    return evaluate_with(trained_run)
 
 
 @pytest.fixture
-def kept(trained_run):
-    """Reads what MLflow has of the run, under a folder: (metrics, a function from a file's name to its text)."""
-    from kerasdl.config.composition import place
-    from kerasdl.tracking import lookup
-
-    def read(folder, temporary):
-        found = lookup.find(place({"paths.output_dir": str(trained_run.output_dir)}), trained_run.id)
-        metrics = {name: value for name, value in found.run.metrics.items() if name.startswith(folder)}
-        files = [name.removeprefix(f"{folder}/") for name in found.artifacts.list() if name.startswith(f"{folder}/")]
-        return found.run, metrics, {name: found.artifacts.fetch(f"{folder}/{name}", temporary) for name in files}
-
-    return read
+def kept(kept_with, trained_run):
+    return kept_with(trained_run)
 
 
 def test_the_test_split_gives_the_numbers_of_trainings_end(evaluate, kept, tmp_path):
@@ -224,12 +188,11 @@ def test_other_data_and_other_splits_have_names_of_their_own(evaluate, kept, tmp
 
 
 def test_a_network_without_mistakes_has_no_sheet(evaluate, monkeypatch, tmp_path):
-    def perfect(evaluated, indices, split):
-        logits = 10 * np.eye(10, dtype=np.float32)[evaluated.batch["label"]]
-        return told(evaluated._replace(outputs={"logits": logits}), indices, split)
+    def perfect(labels, logits, indices, split):
+        return told(labels, 10 * np.eye(10, dtype=np.float32)[labels], indices, split)
 
-    told = kerasdl.evaluate.measuring._examples
-    monkeypatch.setattr(kerasdl.evaluate.measuring, "_examples", perfect)
+    told = kerasdl.evaluate.classification._examples
+    monkeypatch.setattr(kerasdl.evaluate.classification, "_examples", perfect)
     out = evaluate("log=false", f"output={tmp_path / 'output'}")
     assert "mistakes   none, so there is no mistakes.png" in out
     assert not (tmp_path / "output/test/mistakes.png").exists()
@@ -251,12 +214,12 @@ def test_a_mistake_is_reported_in_one_line(evaluate, arguments, code, message):
 
 
 def test_ctrl_c_ends_it_with_nothing_kept(evaluate, kept, monkeypatch, tmp_path):
-    def interrupted(evaluated, indices, split):
+    def interrupted(*batch):
         signal.raise_signal(signal.SIGINT)
-        return told(evaluated, indices, split)
+        return told(*batch)
 
-    told = kerasdl.evaluate.measuring._examples
-    monkeypatch.setattr(kerasdl.evaluate.measuring, "_examples", interrupted)
+    told = kerasdl.evaluate.classification._examples
+    monkeypatch.setattr(kerasdl.evaluate.classification, "_examples", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a script runs with &
     try:
         assert evaluate.failing("split=validation", f"output={tmp_path / 'output'}") == (130, "Interrupted.\n")

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasdl.predict.__main__ import main
-
 FORMATS = {"png": {}, "bmp": {}, "gif": {}, "tif": {}, "tga": {}, "pcx": {}, "pgm": {}, "jp2": {"irreversible": False}}
 
 
@@ -47,19 +45,8 @@ def folder(tmp_path, monkeypatch, digits):
 
 
 @pytest.fixture
-def predict(trained_run, capsysbinary):
-    """Runs the command in this process; returns (exit code, standard output, standard error)."""
-
-    def run(*arguments, log="false"):
-        code = 0
-        try:
-            main([f"run={trained_run.id}", f"paths.output_dir={trained_run.output_dir}", f"log={log}", *arguments])
-        except SystemExit as exit:
-            code = exit.code
-        out, err = capsysbinary.readouterr()
-        return code, out, err.decode()
-
-    return run
+def predict(predict_with, trained_run):
+    return predict_with(trained_run)
 
 
 def rows_of(data):

@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 
 from kerasdl.errors import DataError
+from kerasdl.models.signature import Signature
 from kerasdl.predict.formats import Csv, JsonLines, Table, encoded
-from kerasdl.trained.predicting import Prediction, compiled, in_batches, predict
+from kerasdl.trained.predicting import Example, Prediction, compiled, in_batches, predict
 
 SHAPE = (6, 5, 1)
 CLASSES = ("0", "1", "2", "3")
+SIGNATURE = Signature.of_classifier(SHAPE, CLASSES)
 ODD_NAMES = [
     "plain.png",
     "a,b.png",
@@ -58,7 +60,7 @@ def picture(number):
 def test_each_picture_gets_its_own_answer_in_order_with_broken_ones_between(model, tmp_path):
     (tmp_path / "broken.png").write_text("no")
     inputs = [tmp_path / "broken.png" if n % 5 == 3 else picture(n) for n in range(23)]
-    found = list(predict(model, CLASSES, SHAPE, inputs, batch_size=4, top=2))
+    found = list(predict(model, SIGNATURE, inputs, batch_size=4, top=2))
     assert [bool(p.error) for p in found] == [n % 5 == 3 for n in range(23)]
     for number, prediction in enumerate(found):
         if prediction.error:
@@ -83,14 +85,14 @@ def test_the_network_is_traced_once_and_never_sees_more_than_a_batch(model):
             traced.append(pixels.shape)
             return model(pixels, training=training)
 
-    function = compiled(Counting(), SHAPE)
+    function = compiled(Counting(), SIGNATURE)
 
-    def network(pixels):
-        sizes.append(len(pixels))
-        return function(pixels)
+    def network(values):
+        sizes.append(len(values["image"]))
+        return function(values)
 
-    list(predict(network, CLASSES, SHAPE, (picture(n) for n in range(11)), batch_size=4))
-    list(predict(network, CLASSES, SHAPE, picture(1)))
+    list(predict(network, SIGNATURE, (picture(n) for n in range(11)), batch_size=4))
+    list(predict(network, SIGNATURE, picture(1)))
     assert sizes == [4, 4, 3, 1]
     assert [shape.as_list() for shape in traced] == [[None, *SHAPE]]
 
@@ -103,29 +105,25 @@ def test_pictures_are_asked_for_as_predictions_are_taken(model):
             taken.append(number)
             yield picture(number)
 
-    function = compiled(model, SHAPE)
-    stream = predict(function, CLASSES, SHAPE, pictures(), batch_size=8)
+    function = compiled(model, SIGNATURE)
+    stream = predict(function, SIGNATURE, pictures(), batch_size=8)
     for used in range(100):
         next(stream)
         assert len(taken) <= used + 3 * 8
     with pytest.raises(DataError, match="nowhere.png"):
-        predict(function, CLASSES, SHAPE, "nowhere.png")  # at once, and not when the first is asked for
+        predict(function, SIGNATURE, "nowhere.png")  # at once, and not when the first is asked for
 
 
 def test_a_batch_of_broken_pictures_does_not_reach_the_network(tmp_path):
-    from kerasdl.images import Item
-
-    items = [Item("x", error="why")] * 3
-    (batch,) = in_batches(lambda pixels: pytest.fail("called"), CLASSES, items, 8)
+    items = [Example("x", error="why")] * 3
+    (batch,) = in_batches(lambda values: pytest.fail("called"), SIGNATURE, items, 8)
     assert [p.error for p in batch] == ["why"] * 3
 
 
 def test_equal_probabilities_are_ranked_by_class_and_what_is_not_finite_is_no_prediction():
-    from kerasdl.images import Item
-
     rows = np.array([[0.25, 0.25, 0.25, 0.25], [np.nan, 0, 0, 1]], np.float32)
-    items = [Item("equal", np.zeros(SHAPE, np.uint8)), Item("nan", np.zeros(SHAPE, np.uint8))]
-    ((equal, nan),) = in_batches(lambda pixels: rows, CLASSES, items, 8, top=9)
+    items = [Example(name, {"image": np.zeros(SHAPE, np.uint8)}) for name in ("equal", "nan")]
+    ((equal, nan),) = in_batches(lambda values: {"label": rows}, SIGNATURE, items, 8, top=9)
     assert [name for name, _ in equal.top] == list(CLASSES)
     assert "finite" in nan.error
     assert nan.top == ()
@@ -134,10 +132,10 @@ def test_equal_probabilities_are_ranked_by_class_and_what_is_not_finite_is_no_pr
 def test_a_pillow_image_and_a_file_of_it_are_predicted_alike(model, tmp_path):
     image = Image.fromarray(picture(2)).resize((60, 40))
     image.save(tmp_path / "two.png")
-    one, two, dark = predict(model, CLASSES, SHAPE, [image, tmp_path / "two.png", Image.fromarray(255 - picture(2))])
+    one, two, dark = predict(model, SIGNATURE, [image, tmp_path / "two.png", Image.fromarray(255 - picture(2))])
     np.testing.assert_array_equal(one.probabilities, two.probabilities)
     assert (one.class_name, dark.class_name) == ("2", "1")
-    (inverted,) = predict(model, CLASSES, SHAPE, Image.fromarray(255 - picture(2)), invert=True)
+    (inverted,) = predict(model, SIGNATURE, Image.fromarray(255 - picture(2)), invert=True)
     assert inverted.class_name == "2"
 
 
