@@ -6,6 +6,7 @@ import pytest
 
 from kerasdl.__main__ import module_of
 from kerasdl.commands import (
+    COMMAND,
     OVERWRITE,
     RUN_KEYS,
     Key,
@@ -135,6 +136,21 @@ def test_help_names_every_key_with_its_default(capsys):
     assert "of what is drawn (default 0)" in shown
     assert "turn it round (default false)" in shown
     assert "object" not in shown
+
+
+def test_help_has_the_details_and_the_need_between_the_description_and_the_keys(capsys):
+    main = command("explain", "Shows.", "python -m kerasdl.explain run=last", KEYS, print, details="Intervals: 95 %.")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    parts = ["Shows.", "Intervals: 95 %.", "Needs a model from an image to a label (image -> label).", "run="]
+    assert [shown.index(part) for part in parts] == sorted(shown.index(part) for part in parts)
+
+
+def test_the_values_say_which_command_it_is_so_that_its_need_is_checked():
+    given = []
+    command("explain", "Shows.", "python -m kerasdl.explain run=last", KEYS, given.append)(["run=last"])
+    assert given[0][COMMAND] == "explain"
 
 
 COMMANDS = ("demo", "evaluate", "explain", "export", "predict", "register", "report", "robustness")

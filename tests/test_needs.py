@@ -34,7 +34,7 @@ def test_a_classifier_of_images_is_what_every_command_works_for(command):
     ("signature", "described"),
     [
         (TABLE, "10 numbers -> number"),
-        (AUTOENCODER, "image -> image, number"),
+        (AUTOENCODER, "image -> image, 4 numbers"),
         (Signature("classification", TABLE.inputs, {"label": label(("a", "b"))}), "10 numbers -> label"),
     ],
 )

@@ -53,7 +53,7 @@ def stopped(folder, overrides):
     """What is printed of a run that is stopped after its first epoch."""
     with pytest.MonkeyPatch.context() as patch:
         printed = []
-        patch.setattr("kerasdl.console.row", lambda name, text: printed.append((name, text)))
+        patch.setattr("kerasdl.experiment.terminal.row", lambda name, text: printed.append((name, text)))
         kerasdl.run(compose(overrides), should_prune=lambda epochs, steps, metrics: True)
     return dict(printed)
 
