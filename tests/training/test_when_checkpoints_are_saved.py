@@ -52,8 +52,7 @@ class Training:
 @pytest.fixture(autouse=True)
 def warnings(monkeypatch):
     lines = []
-    for module in ("checkpoints", "checkpointing"):
-        monkeypatch.setattr(f"kerasdl.training.{module}.warn", lines.append)
+    monkeypatch.setattr("kerasdl.training.checkpoints.warn", lines.append)
     return lines
 
 
