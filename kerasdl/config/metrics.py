@@ -5,6 +5,8 @@ user must say which way is better; it is never guessed.
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from kerasdl.errors import ConfigError
 
@@ -46,23 +48,25 @@ def direction(metric: str) -> str | None:
     return next((way for pattern, way in _PATTERNS.items() if re.fullmatch(pattern, name)), None)
 
 
-def is_maximized(metric: str, said: str | None, key: str) -> bool:
+def is_maximized(metric: str, said: str | None, key: str, of_task: Mapping[str, str] = MappingProxyType({})) -> bool:
     """Returns whether more of `metric` is better.
 
     Args:
         metric: its name.
         said: `maximize` or `minimize`, which counts; None or `auto` to go by the name.
         key: what the user can say it with.
+        of_task: the directions of a task's own metrics, for names that aren't known here.
 
     Raises:
         ConfigError: `said` is something else, or is missing for a metric that isn't known.
     """
     if said not in (None, "auto", *DIRECTIONS):
         raise ConfigError(f"{key} must be {', '.join(DIRECTIONS)} or auto. Received: {said}.")
-    way = direction(metric) if said in (None, "auto") else said
-    if way is None:
+    if said in (None, "auto"):
+        said = direction(metric) or of_task.get(metric.removeprefix("val_"))
+    if said is None:
         raise ConfigError(
             f"{key} must say whether more or less of {metric} is better, since that metric isn't known. "
             f"Example: {key}=maximize"
         )
-    return way == "maximize"
+    return said == "maximize"

@@ -38,7 +38,8 @@ def check_checkpoints(tree: dict) -> None:
         check_metric(tree, str(best), "trainer.checkpoint.best")
     # A run that was made before there was the key may be resumed, too.
     said = trainer["checkpoint"].get("direction")
-    is_maximized("loss" if best in (None, "auto") else str(best), said, "trainer.checkpoint.direction")
+    if said not in (None, "auto") or not _has_own_task(tree):  # which alone knows its metrics
+        is_maximized("loss" if best in (None, "auto") else str(best), said, "trainer.checkpoint.direction")
     if resume not in ("never", "auto") and not can_be_run_id(str(resume)):
         raise ConfigError(
             f"resume must be never, auto, or at least the first 4 characters of a run's id. Received: '{resume}'."
@@ -46,14 +47,25 @@ def check_checkpoints(tree: dict) -> None:
 
 
 def check_adversarial(tree: dict) -> None:
-    """Raises ConfigError for an epsilon in pixel values, which would leave nothing of an image."""
+    """Raises ConfigError for an attack on no classifier, or one in pixel values, which leaves nothing of an image."""
     adversarial = tree["trainer"].get("adversarial")  # absent from a run that was made before there was the key
     epsilon = adversarial["epsilon"] if adversarial else 0
+    task = public_name(tree["task"].get("_target_"))
+    if epsilon and not _has_own_task(tree) and task != "kerasdl.tasks.classification":
+        raise ConfigError(
+            f"trainer.adversarial.epsilon must be 0 with task={str(task).rpartition('.')[2]}: only classification "
+            f"trains on attacked images. Received: {epsilon}."
+        )
     if epsilon > 1 and adversarial["norm"] == "linf":
         raise ConfigError(
             "trainer.adversarial.epsilon must be in [0, 1] with norm linf: black is 0, white is 1. "
             f"Received: {epsilon}. For pixel values divide by 255: trainer.adversarial.epsilon={epsilon / 255:.3g}"
         )
+
+
+def _has_own_task(tree: dict) -> bool:
+    """Returns whether the task is of the user's own package."""
+    return not str(tree["task"].get("_target_")).startswith("kerasdl.")
 
 
 def check_callbacks(tree: dict) -> None:

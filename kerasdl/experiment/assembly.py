@@ -103,5 +103,7 @@ def _checkpointing(experiment: "Experiment") -> "Checkpointing":
     best = settings.best
     if best == "auto":
         best = "val_loss" if examples.validation else "loss"
-    maximize = bool(best) and is_maximized(best, settings.get("direction"), "trainer.checkpoint.direction")
+    maximize = bool(best) and is_maximized(
+        best, settings.get("direction"), "trainer.checkpoint.direction", experiment.task.metrics
+    )
     return Checkpointing(checkpoints, Every(every, examples.train.steps), best, maximize)

@@ -1,12 +1,14 @@
 """Reports on how training goes: after a call, an interval, a validation, an epoch, to every listener."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
 from kerasdl.training.progress import Progress
-from kerasdl.training.task import Task
+
+if TYPE_CHECKING:
+    from kerasdl.training.task import Task
 
 Metrics = dict[str, float]
 
@@ -40,7 +42,7 @@ class Reports:
         listeners: receive the reports.
     """
 
-    def __init__(self, task: Task, progress: Progress, interval: int, listeners: Sequence[Listener]):
+    def __init__(self, task: "Task", progress: Progress, interval: int, listeners: Sequence[Listener]):
         self._task = task
         self._progress = progress
         self._interval = interval

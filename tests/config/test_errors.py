@@ -81,6 +81,12 @@ def test_a_mistake_is_named_with_its_next_step(override):
     assert "\n" not in str(caught.value)
 
 
+def test_only_a_classifier_trains_on_attacked_images():
+    words = ["task=regression", "model=mlp", "data=diabetes", "trainer.adversarial.epsilon=0.1"]
+    with pytest.raises(ConfigError, match="must be 0 with task=regression: only classification trains on attacked"):
+        check(compose(words))
+
+
 INTERPOLATIONS = {
     "optimizer.learning_rate=${oc.env:LR_UNSET}": "the environment variable LR_UNSET isn't set. Set it, or give a "
     "default: ${oc.env:LR_UNSET,VALUE}.",
