@@ -175,5 +175,5 @@ def clipped(text: str, width: int) -> str:
 
 
 def padded(text: str, width: int) -> str:
-    """Returns a text with spaces behind it up to a width."""
+    """Returns a text, filled with spaces up to a width."""
     return text + " " * (width - cell_len(text))

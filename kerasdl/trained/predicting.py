@@ -97,7 +97,7 @@ def predict(
     """Returns the predictions for pictures or rows, in order, each batch when it is asked for.
 
     Args:
-        model: what was handed over. A Keras model is compiled here; who calls often passes the result of `compiled`.
+        model: what was handed over. A Keras model is compiled here; for repeated calls, pass the result of `compiled`.
         signature: the model's inputs and outputs.
         inputs: for images paths, patterns, arrays, Pillow images, see `kerasdl.images.read`; for numbers a CSV or
             `.npy` file, a DataFrame, arrays by name, see `kerasdl.trained.tables.read`.
