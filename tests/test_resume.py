@@ -69,7 +69,7 @@ def check_killed(run, client, rest):
     assert "test_loss" not in run.data.metrics
 
 
-def test_sigterm_saves_and_the_command_that_is_shown_goes_on_until_ctrl_c(start, client, fast, used_store):
+def test_sigterm_saves_and_the_command_that_is_shown_resumes_until_ctrl_c(start, client, fast, used_store):
     process = start(*fast, "trainer.epochs=400", "trainer.checkpoint.every=100epochs")
     wait_for_epoch(process, 3)
     process.send_signal(signal.SIGTERM)
@@ -78,7 +78,7 @@ def test_sigterm_saves_and_the_command_that_is_shown_goes_on_until_ctrl_c(start,
     assert "The run can be resumed" in rest
     run_id = shown(rest, "run")
     check_killed(client().get_run(run_id), client(), rest)
-    again = shown(rest, "go on").removeprefix("python -m kerasdl.train ").split()
+    again = shown(rest, "resume").removeprefix("python -m kerasdl.train ").split()
     assert again == [f"resume={run_id}"]  # nothing else needs to be typed
     process = start(*again)
     wait_for_epoch(process, 20)
