@@ -140,7 +140,7 @@ def test_the_command_that_repeats_a_run(found, overrides):
 
 def test_the_command_that_sends_what_waits(found, capsys):
     run_as_printed(sync_command(found.store))
-    assert capsys.readouterr().out == f"Nothing waits to be sent: MLflow has all of the runs in {FOLDER}.\n"
+    assert capsys.readouterr().out == f"Nothing to send: MLflow has everything from the runs in {FOLDER}.\n"
 
 
 def test_the_command_that_restores_a_deleted_experiment(found, overrides):

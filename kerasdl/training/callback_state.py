@@ -40,7 +40,7 @@ def capture(callback: keras.callbacks.Callback, name: str) -> tuple[dict[str, np
 
 
 def restore(callback: keras.callbacks.Callback, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
-    """Gives `callback` the state that `capture` returned; names that can't be state, such as a method's, are left out."""
+    """Gives `callback` the state that `capture` returned; names that can't be state are left out."""
     for attribute, value in values.items():
         if _is_state(callback, attribute):
             setattr(callback, attribute, _decode(value, arrays, getattr(callback, attribute, None)))

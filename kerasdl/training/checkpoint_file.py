@@ -3,9 +3,9 @@
 It is one file, `step-0000000860.npz`: a zip of arrays (`numpy.load` opens it) and of `state.json`, whose zip comment is
 the SHA-256 of everything before it. Reading it executes no code.
 
-Why not safetensors: it has no checksum of its own, and computing one needs the whole file in memory. Written and read back
-with a SHA-256 and an fsync on two cores, 400 MB take 1.7 s and 1.5 s here, 3.4 s and 1.9 s with safetensors; 50 MB take
-about half a second either way.
+Why not safetensors: it has no checksum of its own, and computing one takes the whole file in memory. Written and read
+back with a SHA-256 and an fsync on two cores, 400 MB take 1.7 s and 1.5 s here, 3.4 s and 1.9 s with safetensors; 50 MB
+take about half a second either way.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The checkpoints of a run: when they are written, which ones are kept, and which is the best.
 
-A checkpoint is written at the cadence that the configuration sets, when an epoch is better than all before it, at the end,
-and when a signal stops training. A background thread writes them. The functions only read and change no file;
+A checkpoint is written at the cadence of the configuration, when an epoch is better than all before it, at the end, and
+when a signal stops training. A background thread writes them. The functions only read and change no file;
 `Checkpoints` writes, removes and renames files, for the process that holds the run's lock.
 """
 
@@ -60,7 +60,7 @@ class Checkpoints:
 
     Args:
         folder: where they are.
-        keep: how many of the last ones are kept, >= 1, each with the best one at its time.
+        keep: how many of the last ones are kept, >= 1, and with each the best one that it records.
         before: called on the writing thread before a checkpoint is put in place: what it relies on must be on disk.
 
     Attributes:
@@ -137,7 +137,7 @@ class Checkpoints:
         self._prune()
 
     def _prune(self) -> None:
-        """Removes all but the last ones and the best ones at their times: training may have to return to any of these."""
+        """Removes all but the last ones and the best ones that they record: training may return to any of them."""
         steps = sorted(_steps(self._folder))
         last = steps[-self._keep :]
         best = {self._best(step) for step in last}
@@ -162,8 +162,8 @@ class Checkpoints:
 class Checkpointing:
     """Saves the state when a checkpoint is due.
 
-    The best epoch is always one whose checkpoint is on disk: if the checkpoint of a new best epoch can't be written, the
-    one before is the best again.
+    The best epoch is always one whose checkpoint is on disk: if that of a new best epoch can't be written, the one
+    before is the best again.
 
     Args:
         checkpoints: where to; None saves nothing.

@@ -1,7 +1,7 @@
 """Signals that stop cleanly: the first makes the loop stop after its call, a second Ctrl-C ends the process at once.
 
-A terminal that is closed, or an ssh connection that is lost, sends SIGHUP. From then on writing to the terminal fails, so
-further output is discarded: an error must not prevent the state from being saved.
+A terminal that is closed, or an ssh connection that is lost, sends SIGHUP. From then on writing to the terminal fails,
+so further output is discarded: an error must not prevent the state from being saved.
 """
 
 import contextlib
