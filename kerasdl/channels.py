@@ -1,7 +1,6 @@
-"""What the channels of an image are: grey, RGB or RGBA, and how an image of any of these is shown.
+"""The channels of an image: grey, RGB or RGBA, and how such an image is shown.
 
-These are what TensorFlow decodes and what picture files hold. Everything that reads, draws or describes images goes by
-this table.
+TensorFlow decodes these, and picture files hold these. All code that reads, draws or describes images uses this table.
 """
 
 import numpy as np
@@ -11,13 +10,13 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def opaque(images: np.ndarray) -> np.ndarray:
-    """Returns images as they are shown: grey in three equal channels, and what is transparent on white.
+    """Returns images as they are shown: grey in three equal channels, transparent ones on white.
 
     Args:
         images: uint8 [..., height, width, 1, 3 or 4], or float of 1 or 3 channels in any range.
 
     Returns:
-        The same dtype, [..., height, width, 3]; of 1 or 3 channels a view that can't be written to.
+        The same dtype, [..., height, width, 3]; for 1 or 3 channels a read-only view.
     """
     if images.shape[-1] != 4:
         return np.broadcast_to(images, (*images.shape[:-1], 3))

@@ -1,4 +1,4 @@
-"""What the entry points share: Hydra's command line, and one clear line for a user's mistake.
+"""What the entry points share: Hydra's command line, and one-line messages for a user's mistakes.
 
 Configuration errors, `--help`, `--cfg job` and `--info` answer without TensorFlow, MLflow or TFDS being imported.
 """
@@ -28,7 +28,7 @@ _STOPPED = (INTERRUPTED, 143, 129)  # by Ctrl-C, SIGTERM, SIGHUP: 128 and the si
 
 
 class JobFailed(Exception):
-    """A job of Hydra's own sweeper failed, in another process, and has said why.
+    """A job of Hydra's own sweeper failed in another process, which has reported why.
 
     Attributes:
         code: its exit code.
@@ -43,13 +43,13 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
     """Returns the `main` of an entry point whose job is `run(config)`, which returns an exit code or None for 0.
 
     Exit codes: 0 done; 2 a configuration that is refused; 1 any other failure; 130 Ctrl-C; 143 SIGTERM; 129 SIGHUP.
-    Under `-m` the failure of a job is reported and the others run; the exit code is the largest of theirs.
+    Under `-m` a job's failure is reported and the other jobs run; the exit code is the largest of theirs.
     """
     codes: list[int] = []
     program = os.getpid()
 
     def job(config: DictConfig) -> None:
-        with lasting():  # a launcher may run jobs in other processes, which have streams of their own
+        with lasting():  # a launcher may run jobs in other processes, which have their own streams
             one(config)
 
     def one(config: DictConfig) -> None:
@@ -58,13 +58,13 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
 
         hydra_config = HydraConfig.get()
         # Unresolved: an interpolation that was typed refers to the experiment, not to Hydra's node.
-        about: Any = OmegaConf.to_container(hydra_config.job, resolve=False)
+        job_info: Any = OmegaConf.to_container(hydra_config.job, resolve=False)
         overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
         if hydra_config.mode == RunMode.MULTIRUN:
-            print(f"\njob {about['num'] + 1}: {about['override_dirname'].replace(',', ' ')}", flush=True)
+            print(f"\njob {job_info['num'] + 1}: {job_info['override_dirname'].replace(',', ' ')}", flush=True)
         # Inside the job, so that Hydra adds no lines of its own to a failure.
         try:
-            # Paths mean what they mean where the user stands, whatever hydra.job.chdir says.
+            # Paths are relative to the user's working directory, whatever hydra.job.chdir says.
             os.chdir(hydra_config.runtime.cwd)
             with as_config_error():
                 if hydra_config.mode == RunMode.RUN:
@@ -72,13 +72,13 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
                 config = runs.with_saved_configuration(completed(config), overrides, groups(conf_dir()))
             codes.append(run(config) or 0)
         except (KeyboardInterrupt, Exception) as error:
-            codes.append(_tell(error))
+            codes.append(_report(error))
         if codes[-1] in _STOPPED:
             sys.exit(codes[-1])
         if codes[-1] and os.getpid() != program:
-            raise JobFailed(codes[-1])  # a launcher runs jobs in other processes, whose codes come back only like this
+            raise JobFailed(codes[-1])  # from another process the exit code reaches the sweeper only as an error
 
-    # Hydra names the job, and its help, after the module, which is `__main__` under `python -m`.
+    # Hydra names the job and its help after the module, which is `__main__` under `python -m`.
     job.__module__ = f"kerasdl.{Path(run.__code__.co_filename).stem}"
     job.codes = codes  # type: ignore[attr-defined]  # for kerasdl's sweeper
 
@@ -94,7 +94,7 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
         register()
         codes.clear()
         full = os.environ.get("HYDRA_FULL_ERROR")
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them itself
         try:
             sys.argv[1:] = for_hydra(flags_first(sys.argv[1:]), conf_dir())
             with as_config_error():
@@ -104,8 +104,8 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
         except (KeyboardInterrupt, UserError, OSError) as error:
             if full == "1":
                 raise
-            codes.append(_tell(error))
-        finally:  # another command of this process, and what it starts, begins as this one did
+            codes.append(_report(error))
+        finally:  # the next command of this process, and what it starts, must find the same environment
             Interrupts.second = second
             if full is None:
                 del os.environ["HYDRA_FULL_ERROR"]
@@ -118,21 +118,21 @@ def hydra_main(run: Callable[[DictConfig], int | None]) -> Callable[[], None]:
 
 
 def _check_single(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Raises ConfigError if what was typed describes a sweep, but not that it shall be run as one."""
+    """Raises ConfigError if the overrides describe a sweep, but `-m`, which runs one, is missing."""
     typed = [override for override in overrides if override.startswith(("sweep=", "sweep."))]
     if typed or (config.sweep and config.sweep.space):
         what = typed[0] if typed else "this configuration has a sweep.space, which"
         raise ConfigError(f"{what} describes a sweep. Add -m to run it, or leave it out for a single run.")
 
 
-def _tell(error: BaseException) -> int:
-    """Says what went wrong, a line for the user's mistakes and a traceback for ours; returns the exit code."""
+def _report(error: BaseException) -> int:
+    """Reports an error, in one line if it is a user's mistake, else with a traceback; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ENOTDIR):
         error = UserError(
-            f"{error.filename or 'a file'} can't be written: {error.strerror}. Make room, or choose another "
+            f"{error.filename or 'a file'} can't be written: {error.strerror}. Free disk space, or choose another "
             "paths.output_dir, paths.cache_dir or data.data_dir."
         )
     if not isinstance(error, UserError):

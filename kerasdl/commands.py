@@ -1,9 +1,9 @@
-"""What the commands on a run share: KEY=VALUE arguments with their help, one clear line for a mistake, exit codes.
+"""What the commands on a run share: KEY=VALUE arguments with their help, one-line error messages, exit codes.
 
     python -m kerasdl.explain run=last input=digit.png method=gradcam
 
-These commands need a handful of keys and not a composed configuration, so they take them in Hydra's spelling without
-Hydra, which would only slow them down. `kerasdl.tracking.lookup` finds the run that `run=` names.
+These commands need a few keys and no composed configuration, so they read Hydra's KEY=VALUE syntax without Hydra, which
+would slow them down. `kerasdl.tracking.lookup` finds the run that `run=` names.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def boolean(key: str, value: str) -> bool:
 
 
 def names(key: str, value: str) -> tuple[str, ...]:
-    """Texts with commas between them."""
+    """Texts, separated by commas."""
     found = tuple(item.strip() for item in value.split(",") if item.strip())
     if not found:
         raise ConfigError(f"{key} must name at least one. Received: '{value}'.")
@@ -46,7 +46,7 @@ def names(key: str, value: str) -> tuple[str, ...]:
 
 
 def choice(*known: str) -> Parse:
-    """Returns the parser of one of the `known`."""
+    """Returns the parser of one of the `known` values."""
 
     def parse(key: str, value: str) -> str:
         if value not in known:
@@ -57,13 +57,15 @@ def choice(*known: str) -> Parse:
 
 
 def choices(*known: str) -> Parse:
-    """Returns the parser of some of the `known`, with commas between them."""
+    """Returns the parser of one or more of the `known` values, separated by commas."""
 
     def parse(key: str, value: str) -> tuple[str, ...]:
         found = names(key, value)
         for item in found:
             if item not in known:
-                raise ConfigError(f"{key} must be some of {', '.join(known)}. Received: '{item}'.{_near(item, known)}")
+                raise ConfigError(
+                    f"{key} must be one or more of {', '.join(known)}. Received: '{item}'.{_near(item, known)}"
+                )
         return tuple(dict.fromkeys(found))
 
     return parse
@@ -80,7 +82,7 @@ def number(low: float, high: float | None = None) -> Parse:
 
 
 def numbers(low: float, high: float | None = None) -> Parse:
-    """Returns the parser of numbers in [low, high], with commas between them."""
+    """Returns the parser of numbers in [low, high], separated by commas."""
     return lambda key, value: tuple(_number(float, key, item, low, high) for item in names(key, value))
 
 
@@ -108,8 +110,8 @@ class Key:
     Attributes:
         name: the key.
         help: its description for `--help`.
-        default: its value if it isn't given; `REQUIRED` makes leaving it out a mistake.
-        parse: from its text to its value.
+        default: its value if it isn't given; `REQUIRED` if it must be given.
+        parse: converts its text to its value.
     """
 
     name: str
@@ -119,21 +121,21 @@ class Key:
 
 
 REQUIRED = object()
-# Beside the keys, the name of the command: what it needs of the run's model is checked where the model is opened.
+# The values also hold the name of the command: what it needs of the run's model is checked when the model is opened.
 COMMAND = "command"
 DIRECTION = Key(
     "direction",
-    "which way metric is better, for one whose name doesn't say: maximize or minimize",
+    "whether a higher or a lower metric is better, if its name doesn't say: maximize or minimize",
     parse=choice(*DIRECTIONS),
 )
 RUN_KEYS = (
     Key(
         "run",
-        "an MLflow run id or a unique beginning of one, last, best, a sweep's or a run's name, or models:/NAME@ALIAS",
+        "an MLflow run id or its first characters, last, best, the name of a sweep or run, or models:/NAME@ALIAS",
         REQUIRED,
     ),
     Key("experiment", "where to look for last (default: everywhere) and best (default: kerasdl)"),
-    Key("metric", "the metric that run=best is chosen by (default: the first of val_accuracy, test_accuracy, ... that "
+    Key("metric", "the metric by which run=best is chosen (default: the first of val_accuracy, test_accuracy, ... that "
         "runs have)"),
     DIRECTION,
     Key("checkpoint", "use the weights of the run's last or best checkpoint instead of its model's: last or best",
@@ -165,8 +167,8 @@ def command(
         name: of the console script, without `kerasdl-`; what the command needs of a run is in `kerasdl.catalog`.
         description: one line for `--help`.
         example: a command for `--help`.
-        keys: what may be given.
-        run: does it; `values` has each key's value, by name, and the command's own name as `COMMAND`.
+        keys: its arguments.
+        run: does the work; `values` has each key's value, by name, and the command's own name as `COMMAND`.
         details: a paragraph for `--help`, below the description.
         takes_data: whether `data=NAME` and `data.KEY=VALUE` may be given; `values["data"]` lists them.
     """
@@ -195,7 +197,7 @@ def parse(arguments: Sequence[str], keys: Sequence[Key], *, takes_data: bool = F
     """Returns each key's value, from KEY=VALUE arguments or its default; see `command`.
 
     Raises:
-        ConfigError: an argument of another form, an unknown key, a value that doesn't fit, or a required one missing.
+        ConfigError: an argument that isn't KEY=VALUE, an unknown key, an invalid value, or a missing required key.
     """
     by_name = {key.name: key for key in keys}
     values: Values = {key.name: key.default for key in keys}
@@ -218,10 +220,10 @@ def parse(arguments: Sequence[str], keys: Sequence[Key], *, takes_data: bool = F
 
 
 def fresh_directory(path: str | Path, overwrite: bool) -> Path:
-    """Returns `path` as a directory that may be written to; makes nothing.
+    """Returns `path` as a directory that may be written to; creates nothing.
 
     Raises:
-        UserError: there is something already, and `overwrite` is false.
+        UserError: it has files already, and `overwrite` is false.
     """
     found = Path(path).expanduser().absolute()
     taken = found.is_dir() and any(found.iterdir())
@@ -233,10 +235,10 @@ def fresh_directory(path: str | Path, overwrite: bool) -> Path:
 
 
 def fresh_file(path: str | Path, overwrite: bool) -> Path:
-    """Returns `path` as a file that may be written; makes nothing.
+    """Returns `path` as a file that may be written; creates nothing.
 
     Raises:
-        UserError: it is there and `overwrite` is false, it is a directory, or its directory is missing.
+        UserError: it exists and `overwrite` is false, it is a directory, or its directory is missing.
     """
     found = Path(path).expanduser().absolute()
     if found.is_dir():
@@ -255,7 +257,7 @@ def needs(name: str) -> str:
 
 
 def paragraphs(*texts: str) -> str:
-    """Returns texts for `--help`: each wrapped, with a line between them; empty ones are left out."""
+    """Returns texts for `--help`: each wrapped, separated by empty lines; empty texts are left out."""
     import textwrap
 
     return "\n\n".join(textwrap.fill(text, 100, break_on_hyphens=False) for text in texts if text)

@@ -1,4 +1,4 @@
-"""Lines on the terminal: progress, results by name, warnings and complaints."""
+"""Lines on the terminal: progress, named results, warnings and errors."""
 
 import math
 import sys
@@ -6,22 +6,22 @@ import time
 
 
 def say(line: str) -> None:
-    """Prints a line of progress at once."""
+    """Prints a line of progress, unbuffered."""
     print(line, flush=True)
 
 
 def warn(line: str) -> None:
-    """Prints a line that the user should not miss, apart from the results."""
+    """Prints a warning to standard error."""
     print(f"Warning: {line}", file=sys.stderr, flush=True)
 
 
 def complain(line: str) -> None:
-    """Prints a line about something that wasn't done, and that makes the exit code non-zero."""
+    """Prints an error to standard error, for something that failed without ending the command."""
     print(f"Error: {line}", file=sys.stderr, flush=True)
 
 
 def row(name: str, text: str) -> None:
-    """Prints a name and what there is to say about it."""
+    """Prints a name and its text in two columns."""
     print(f"{name:<10} {text}", flush=True)
 
 
@@ -35,7 +35,7 @@ def duration(seconds: float) -> str:
 
 
 class Stopwatch:
-    """Seconds since it was made."""
+    """Measures seconds since it was created."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()

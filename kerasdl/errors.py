@@ -1,12 +1,12 @@
-"""What can go wrong because of what the user typed or has on disk, said in one line.
+"""Errors that are caused by what the user typed or has on disk, each reported in one line.
 
 A `UserError` is shown without a traceback: its message names the key or file, what was expected, what came and what
-to do next. Anything else that escapes is a defect of the program and keeps its traceback.
+to do next. Any other exception is a defect of the program and keeps its traceback.
 """
 
 
 class UserError(Exception):
-    """A mistake or a missing thing that the user can mend; shown as one line, exit code `exit_code`."""
+    """A mistake that the user can correct; shown as one line, exit code `exit_code`."""
 
     exit_code = 1
 
@@ -26,8 +26,8 @@ class TrackingError(UserError):
 
 
 class ResumeError(UserError):
-    """A run that can't be continued: unknown, in use, or not of this configuration."""
+    """A run that can't be resumed: unknown, in use, or of another configuration."""
 
 
 class TrainingError(UserError):
-    """Training that can't go on, e.g. because the loss is no longer finite."""
+    """Training that can't continue, e.g. because the loss isn't finite."""

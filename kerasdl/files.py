@@ -1,4 +1,4 @@
-"""Files written whole, and locks that outlive no process."""
+"""Files that are written as a whole or not at all, and locks that are freed when their process ends."""
 
 import contextlib
 import json
@@ -11,17 +11,17 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-_UMASK = os.umask(0o077)  # can only be read by setting it
+_UMASK = os.umask(0o077)  # the umask can only be read by setting it
 os.umask(_UMASK)
 
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """Gives a file to write that takes `path`'s place when the block ends, and leaves nothing if it fails."""
+    """Gives a file to write, which replaces `path` when the block ends; if the block fails, nothing is changed."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            if hasattr(os, "fchmod"):  # mkstemp's files are for their owner's eyes only, whatever the user's habits
+            if hasattr(os, "fchmod"):  # mkstemp's files are readable by their owner only, whatever the umask
                 os.fchmod(descriptor, 0o666 & ~_UMASK)
             yield file
             file.flush()
@@ -33,14 +33,14 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
 
 def put_in_place(temporary: str | Path, path: Path) -> None:
-    """Renames a file, which has been synced, so that it takes `path`'s place and survives a loss of power."""
+    """Renames a synced file to `path`, such that the new name survives a loss of power."""
     os.replace(temporary, path)
     if os.name == "posix":  # elsewhere folders can't be synced
         sync(path.parent)
 
 
 def sync(path: Path) -> None:
-    """Brings a file, or the names in a folder, to the disk itself."""
+    """Flushes a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -54,7 +54,7 @@ def shorten(path: Path) -> str:
 
 
 def database_uri(path: Path) -> str:
-    """Returns the address of an sqlite file, in which a per cent sign and a question mark would mean something else."""
+    """Returns the address of an sqlite file, with per cent signs and question marks escaped."""
     return f"sqlite:///{path.as_posix().replace('%', '%25').replace('?', '%3F')}"
 
 
@@ -62,7 +62,7 @@ def database_uri(path: Path) -> str:
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Holds the lock file `path`; calls `waiting` once if another process has it.
 
-    The lock belongs to the open file and not to the file's existence, so that the system frees it when its holder dies.
+    The lock belongs to the open file, not to the existence of the file, so the system frees it when its holder dies.
     """
     lock = FileLock(path)
     try:
@@ -80,7 +80,7 @@ class Busy(Exception):
     """Another process holds a lock.
 
     Attributes:
-        owner: who, in words: `process 4711 on host gpu3`.
+        owner: the process, e.g. `process 4711 on host gpu3`.
     """
 
     def __init__(self, owner: str):
@@ -89,10 +89,10 @@ class Busy(Exception):
 
 
 class OwnedLock:
-    """A lock that tells who has it; freed by the system when its holder dies.
+    """A lock that names its holder; the system frees it when the holder dies.
 
     Args:
-        path: the lock file; who holds it stands beside it, in `<path>.owner`.
+        path: the lock file; its holder is named in `<path>.owner`.
     """
 
     def __init__(self, path: Path):
@@ -126,4 +126,4 @@ class OwnedLock:
             owner = json.loads(self._owner.read_bytes())
             return f"process {owner['process']} on host {owner['host']}"
         except (OSError, ValueError, KeyError, TypeError):
-            return "another process"  # it has the lock and is about to write who it is
+            return "another process"  # it has the lock and hasn't written its name yet

@@ -1,7 +1,7 @@
-"""What counts as right, and the scores that are made of it: the same in training, in evaluation and under attack.
+"""Predictions and the scores computed from them: the same in training, in evaluation and under attack.
 
-Functions of tensors work inside a compiled step and outside of one, where they take arrays as well. A network that has
-broken down gives NaN: such an example is never right, whatever `argmax` and comparisons make of it.
+Functions of tensors work inside and outside a compiled step, and outside also take arrays. A network that has diverged
+gives NaN: such an example never counts as correct, whatever `argmax` and comparisons return for it.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def predictions(logits: tf.Tensor) -> tf.Tensor:
-    """Returns the class of the highest logit, of equal ones the first; -1, which is no class, where a logit is NaN.
+    """Returns the class of the highest logit, the first of equal ones; -1, which is not a class, where a logit is NaN.
 
     Args:
         logits: (b, classes).
@@ -17,7 +17,7 @@ def predictions(logits: tf.Tensor) -> tf.Tensor:
     Returns:
         int64 (b,).
     """
-    return tf.where(_broken(logits), tf.constant(-1, tf.int64), tf.argmax(logits, axis=-1))
+    return tf.where(_has_nan(logits), tf.constant(-1, tf.int64), tf.argmax(logits, axis=-1))
 
 
 def ranks(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -36,7 +36,7 @@ def ranks(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     logits = tf.convert_to_tensor(logits)
     true = tf.gather(logits, labels[:, None], batch_dims=1)
     higher = tf.reduce_sum(tf.cast(logits > true, tf.int32), axis=-1)
-    return tf.where(_broken(logits), tf.shape(logits)[-1], higher)
+    return tf.where(_has_nan(logits), tf.shape(logits)[-1], higher)
 
 
 def confusion(
@@ -46,9 +46,9 @@ def confusion(
     dtype: tf.DType = tf.float32,
     weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Returns how many examples of each class (rows) were taken for each class (columns).
+    """Returns the confusion matrix: how many examples of each class (rows) were predicted as each class (columns).
 
-    An example without a prediction counts as a mistake all the same: as taken for the class after its own.
+    An example without a prediction also counts as a mistake: as predicted to be the class after its own.
 
     Args:
         labels: int64 (b,), the true classes.
@@ -60,12 +60,12 @@ def confusion(
     Returns:
         (classes, classes).
     """
-    taken_for = tf.where(predicted < 0, (labels + 1) % classes, predicted)
-    return tf.math.confusion_matrix(labels, taken_for, classes, weights=weights, dtype=dtype)
+    as_class = tf.where(predicted < 0, (labels + 1) % classes, predicted)
+    return tf.math.confusion_matrix(labels, as_class, classes, weights=weights, dtype=dtype)
 
 
 def per_class(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns each class's precision, recall and F1; 0 where a class has no example, or nothing was taken for it.
+    """Returns each class's precision, recall and F1; 0 where a class has no example, or is never predicted.
 
     Args:
         counts: (classes, classes), from `confusion`.
@@ -86,5 +86,5 @@ def macro_averages(counts: np.ndarray) -> dict[str, float]:
     }
 
 
-def _broken(logits: tf.Tensor) -> tf.Tensor:
+def _has_nan(logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_any(tf.math.is_nan(logits), axis=-1)

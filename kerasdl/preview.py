@@ -1,7 +1,7 @@
-"""`python -m kerasdl.preview data=mnist data.augmentation.rotation=10`: a picture of what the network gets.
+"""`python -m kerasdl.preview data=mnist data.augmentation.rotation=10`: a picture of what the network receives.
 
-The first training batch, augmented as in step 0 of training, with the name of each image's class under it: it
-shows wrong labels, wrong channels and too strong an augmentation before hours are spent on them.
+It shows the first training batch, augmented as in step 0 of training, with the class of each image below it. Wrong
+labels, wrong channels and too strong an augmentation become visible before training.
 """
 
 import math
@@ -32,7 +32,7 @@ def preview(config: DictConfig, path: Path) -> Path:
         `path`.
 
     Raises:
-        UserError: the data can't be had or has no images, or the file can't be written.
+        UserError: the data isn't available or has no images, or the file can't be written.
     """
     from kerasdl import data
     from kerasdl.seeds import derive
@@ -83,7 +83,7 @@ def _sheet(images: "np.ndarray", names: list[str]) -> "Figure":
 
     columns = min(_COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)
-    height = 1.2 * min(images.shape[1] / images.shape[2], 1.5)  # inches; what is taller gets narrower
+    height = 1.2 * min(images.shape[1] / images.shape[2], 1.5)  # inches; taller images become narrower
     figure = Figure(figsize=(1.2 * columns, (height + 0.2) * rows), layout="constrained")
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")

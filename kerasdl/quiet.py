@@ -1,4 +1,4 @@
-"""The chatter of native code kept off the user's terminal, and shown if something fails.
+"""Keeps messages of native code off the user's terminal, and shows them if something fails.
 
 TensorFlow writes some of its start-up messages before it reads its log level, and its converters, MLIR's and LiteRT's,
 write whatever the level is: all straight to file descriptor 2.
@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Puts aside what is written to standard error in the block, unless TF_CPP_MIN_LOG_LEVEL=0.
+    """Holds back what is written to standard error in the block, unless TF_CPP_MIN_LOG_LEVEL=0.
 
-    If the block fails, it is written after all. An interrupt is no failure.
+    If the block fails, it is written after all. An interrupt doesn't count as a failure.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield

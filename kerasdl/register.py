@@ -1,7 +1,7 @@
-"""`python -m kerasdl.register run=best name=digits alias=champion`: a run's model under a name to serve it by.
+"""`python -m kerasdl.register run=best name=digits alias=champion`: registers a run's model, to serve it.
 
-The alias moves to the model unless the one that has it is better; `force=true` moves it anyway. This is decided by
-`kerasdl.tracking.registry`. TensorFlow isn't needed.
+The alias moves to the model unless the current model is better; `force=true` moves it anyway
+(`kerasdl.tracking.registry`). TensorFlow isn't needed.
 """
 
 import re
@@ -27,24 +27,24 @@ def _name(key: str, value: str) -> str:
 def _alias(key: str, value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", value) or re.fullmatch(r"latest|v\d+", value, re.IGNORECASE):
         raise ConfigError(
-            f"{key} must be letters, digits, '_' and '-', and neither latest nor v3 or the like, which MLflow keeps "
-            f"for itself. Received: '{value}'."
+            f"{key} must be letters, digits, '_' and '-', and neither latest nor v3 or similar, which MLflow "
+            f"reserves. Received: '{value}'."
         )
     return value
 
 
 KEYS = (
-    # The model that the run has logged, or the registered one that run= names; the registry is where it is kept.
+    # No checkpoint=: only a logged or a registered model can be registered. No log=: the registry is where it is kept.
     *(key for key in RUN_KEYS if key.name not in ("checkpoint", "log", "metric", "direction")),
-    Key("name", "the registered model, made if there is none: letters, digits, '.', '_' and '-'", REQUIRED, _name),
-    Key("alias", "the alias that it is served by: models:/NAME@ALIAS", "champion", _alias),
+    Key("name", "the registered model, created if there is none: letters, digits, '.', '_' and '-'", REQUIRED, _name),
+    Key("alias", "the alias by which it is served: models:/NAME@ALIAS", "champion", _alias),
     Key(
         "metric",
         "the metric by which run=best is chosen, and the model compared with the one that has the alias (default: the "
         "first of val_accuracy, test_accuracy, ... that both runs have)",
     ),
     DIRECTION,
-    Key("force", "replace a better one too, or one that can't be compared", False, boolean),
+    Key("force", "move the alias even from a better model, or from one that can't be compared", False, boolean),
 )
 
 

@@ -1,7 +1,7 @@
 """Named sub-seeds: every random number of a run comes from `derive(seed, name, ...)`.
 
-Each purpose (initialisation, order of examples, augmentation, dropout, validation split) draws from a stream of its
-own, so that changing one, say the augmentation, leaves the others as they were.
+Each purpose (initialisation, order of examples, augmentation, dropout, validation split) has its own stream, so that
+changing one, e.g. the augmentation, doesn't change the others.
 """
 
 import hashlib

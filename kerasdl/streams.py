@@ -1,9 +1,9 @@
-"""Standard output and standard error that never fail: showing something can't cost what a command has made.
+"""Standard output and standard error that never fail: a failure to print must not lose a command's results.
 
 A stream may lack a character (Latin-1, ASCII), be full (`> /dev/full`), or be closed (`| head`, `>&-`, a terminal that
-is gone). Code within `entry_point` or `lasting` prints without thinking of that: a missing character is replaced, a
-failed write is remembered, and the command's exit code reports it at the end. Data on standard output is different: it
-must arrive unchanged or fail, so it goes through `send`.
+is gone). Code within `entry_point` or `lasting` can ignore that: a missing character is replaced, a failed write is
+remembered, and the command's exit code reports it at the end. Data on standard output is different: it must arrive
+unchanged or fail, so it goes through `send`.
 """
 
 import codecs
@@ -20,10 +20,10 @@ _PLAIN = {"…": "...", "★": "*", "±": "+/-", "·": "-", "–": "-", "×": "x
 
 
 class OutputLost(Exception):
-    """Standard output doesn't take data any more; `entry_point` says why.
+    """Data can no longer be written to standard output; `entry_point` reports why.
 
     Attributes:
-        reader_left: whether who reads it has ended (`| head`), and wants no more.
+        reader_left: whether the process that reads it has ended (`| head`).
     """
 
     def __init__(self, error: OSError | None):
@@ -32,10 +32,10 @@ class OutputLost(Exception):
 
 
 def readable(text: str, encoding: str) -> bytes:
-    """Returns `text` in an encoding, with what the encoding lacks replaced by what it has.
+    """Returns `text` in an encoding; characters that the encoding lacks are replaced by others.
 
     Rules and bars become hyphens, other symbols their plain counterparts, and everything else is escaped as in Python:
-    `\\u4e2d` for a letter, `\\udcff` for a byte of a file name that is no text.
+    `\\u4e2d` for a letter, `\\udcff` for a byte of a file name that isn't text.
 
     Example:
         >>> readable("── ±0.1 … 中", "ascii")
@@ -65,7 +65,7 @@ class Lasting:
     """A text stream to which writing never fails.
 
     Args:
-        stream: where the text goes; None if the process was started without such a stream.
+        stream: receives the text; None if the process was started without such a stream.
 
     Attributes:
         error: why something could not be written, or None.
@@ -98,7 +98,7 @@ class Lasting:
         """Writes data at once, after all text so far.
 
         Raises:
-            OutputLost: it can't be written, or something before it could not: what arrives has no gaps.
+            OutputLost: it can't be written, or an earlier write failed: the output has no gaps.
         """
         if self.error:
             raise OutputLost(self.error)
@@ -110,7 +110,7 @@ class Lasting:
         raise OutputLost(self.error)
 
     def finish(self) -> OSError | None:
-        """Writes what waits; returns why something could not be written, at any time, or None."""
+        """Writes what is buffered; returns the first error of any write, or None."""
         self.flush()
         if self.error:
             self._discard()
@@ -118,18 +118,18 @@ class Lasting:
 
     @contextlib.contextmanager
     def _remembering(self) -> Iterator[None]:
-        """Runs a write, and keeps its failure."""
+        """Remembers the error of a write in the block."""
         try:
             yield
         except OSError as error:
             self.error = self.error or error
-        except ValueError as error:  # what Python says of a stream that the program itself has closed
+        except ValueError as error:  # Python's error for a stream that the program itself has closed
             if not self._stream.closed:
                 raise
             self.error = self.error or OSError(errno.EBADF, str(error))
 
     def _discard(self) -> None:
-        """Sends what is still in Python's buffer nowhere: else Python would complain of it when the process ends."""
+        """Discards what is still in Python's buffer: else Python would report an error when the process ends."""
         with contextlib.suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -138,14 +138,14 @@ class Lasting:
 
 @contextlib.contextmanager
 def lasting() -> Iterator[tuple[Lasting, Lasting]]:
-    """Makes `sys.stdout` and `sys.stderr` streams to which writing never fails, and gives them; undone at the end."""
+    """Replaces `sys.stdout` and `sys.stderr` in the block by streams to which writing never fails, and gives these."""
     before = sys.stdout, sys.stderr
     output, error = (stream if isinstance(stream, Lasting) else Lasting(stream) for stream in before)
     sys.stdout, sys.stderr = cast(TextIO, output), cast(TextIO, error)
     try:
         yield output, error
     finally:
-        # What somebody else (a test, a notebook) has put in their place meanwhile stays.
+        # Streams that other code (a test, a notebook) has set meanwhile stay.
         sys.stdout = before[0] if sys.stdout is output else sys.stdout
         sys.stderr = before[1] if sys.stderr is error else sys.stderr
 
@@ -158,8 +158,8 @@ def send(data: bytes) -> None:
 
 @contextlib.contextmanager
 def entry_point() -> Iterator[None]:
-    """Runs a command within `lasting`; if only showing things failed, the exit code is 1."""
-    _occupy()
+    """Runs a command within `lasting`; if only printing failed, the exit code is 1."""
+    _open_missing_descriptors()
     with lasting() as streams:
         ended: SystemExit | None = None
         try:
@@ -167,7 +167,7 @@ def entry_point() -> Iterator[None]:
         except SystemExit as exit:
             ended = exit
         output, error = (stream.finish() for stream in streams)
-        if output and output.errno != errno.EPIPE:  # who reads no further (`| head`) knows
+        if output and output.errno != errno.EPIPE:  # the reader of a pipe (`| head`) has stopped on purpose
             why = output.strerror or output
             print(f"Error: standard output can't be written ({why}); nothing else is lost.", file=sys.stderr)
         if (output or error) and not (ended and ended.code):
@@ -176,10 +176,10 @@ def entry_point() -> Iterator[None]:
             raise ended
 
 
-def _occupy() -> None:
+def _open_missing_descriptors() -> None:
     """Opens those of the descriptors 0 to 2 that the process was started without (`>&-`).
 
-    Else a database might get such a number, and TensorFlow's messages would be written into it.
+    Otherwise a database might get one of these descriptors, and TensorFlow's messages would be written into it.
     """
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:

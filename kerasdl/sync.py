@@ -1,7 +1,8 @@
 """Sends to MLflow what runs could not send themselves: `python -m kerasdl.sync` or `kerasdl-sync`.
 
-A run whose tracking server was unavailable, or that was killed, keeps on disk what MLflow doesn't have yet. This sends
-it, for all runs of an output directory. It may be repeated: MLflow gets everything once (`kerasdl.tracking.backlog`).
+A run whose tracking server was unavailable, or that was killed, keeps on disk what MLflow doesn't have yet. This
+command sends it, for all runs of an output directory. It may be repeated: MLflow receives everything once
+(`kerasdl.tracking.backlog`).
 """
 
 import argparse
@@ -26,7 +27,7 @@ KEYS = ("paths.output_dir", "tracking.uri")
 def main(arguments: list[str] | None = None) -> None:
     """Parses the command line (`sys.argv[1:]` by default) and sends.
 
-    Exit codes: 0 if nothing is left to send, 1 if something is, 2 for a mistyped argument, 130 interrupted.
+    Exit codes: 0 if everything was sent, 1 if not, 2 for a mistyped argument, 130 for Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _send_all(config: SimpleNamespace) -> int:
-    """Sends what each run left, with a line for each; returns the number of runs that still have something to send."""
+    """Sends what each run left unsent, and prints a line for each; returns the number of runs that failed."""
     from kerasdl import tracking
     from kerasdl.tracking.journal import has_unsent
 
@@ -54,10 +55,10 @@ def _send_all(config: SimpleNamespace) -> int:
     every = [*folders(output_dir), *sweep_folders(output_dir)]
     waiting = [folder for folder in every if has_unsent(folder.tracking)]
     if not waiting:
-        print(f"Nothing waits to be sent: MLflow has all of the runs in {output_dir}.")
+        print(f"Nothing to send: MLflow has everything from the runs in {output_dir}.")
     located = tracking.locate(config)
     left = 0
-    for folder in reversed(waiting):  # the oldest first, as they would have arrived
+    for folder in reversed(waiting):  # the oldest first, in the order in which they would have arrived
         try:
             run, count = _send(folder, located)
             print(f"run {run}: {count} {'entry' if count == 1 else 'entries'} sent", flush=True)
@@ -68,7 +69,7 @@ def _send_all(config: SimpleNamespace) -> int:
 
 
 def _send(folder: RunFolder, located: "Store") -> tuple[str, int]:
-    """Sends what one run left, with a bar on a terminal; returns the run's id and the number of entries."""
+    """Sends what one run left unsent, with a progress bar on a terminal; returns its id and the number of entries."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from kerasdl.tracking.backlog import send_backlog

@@ -8,7 +8,7 @@ from kerasdl import cli
 
 
 def run(config: DictConfig) -> int:
-    """Returns the exit code: 0; 1 if something wasn't kept; after a signal 128 and its number, as shells expect."""
+    """Returns the exit code: 0; 1 if something couldn't be saved; 128 plus the number of a signal, as shells expect."""
     from kerasdl import experiment
 
     result = experiment.run(config)

@@ -1,7 +1,7 @@
 """Opens the MLflow UI on the runs of this project: `python -m kerasdl.ui` or `kerasdl-ui`.
 
-It takes the keys of the configuration that say where runs are kept, as training does, and serves until Ctrl-C. What is
-served, and how, is `kerasdl.tracking.server`.
+It takes the configuration keys that say where runs are kept, as training does, and serves until Ctrl-C. The server
+itself is in `kerasdl.tracking.server`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.exit(130)  # before the server was up; afterwards Ctrl-C is its regular end
+        sys.exit(130)  # before the server runs; later, Ctrl-C ends it normally
 
 
 def _parser() -> argparse.ArgumentParser:

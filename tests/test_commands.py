@@ -72,7 +72,7 @@ def test_data_is_taken_only_where_it_makes_sense():
         ("method", "arguments must be KEY=VALUE. Received: 'method'. Give method a value: method=..."),
         ("method=", "arguments must be KEY=VALUE"),
         ("method=gradcm", "method must be one of saliency, gradcam. Received: 'gradcm'. Did you mean 'gradcam'?"),
-        ("formats=a,c", "formats must be some of a, b. Received: 'c'."),
+        ("formats=a,c", "formats must be one or more of a, b. Received: 'c'."),
         ("formats=,", "formats must name at least one. Received: ','."),
         ("steps=0", "steps must be an integer in [1, 100]. Received: '0'."),
         ("steps=1.5", "steps must be an integer in [1, 100]. Received: '1.5'."),

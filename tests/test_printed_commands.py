@@ -69,7 +69,7 @@ def advice(stopped):
 @pytest.fixture(scope="module")
 def resumed(stopped, advice):
     """What the command that resumes the run prints, which gets its words from a real shell."""
-    printing = ["bash", "-c", f"printf '%s\\0' {stopped['go on']}"]
+    printing = ["bash", "-c", f"printf '%s\\0' {stopped['resume']}"]
     python, flag, module, *words, _ = subprocess.check_output(printing, text=True).split("\0")
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
         patch.delenv("HYDRA_FULL_ERROR", raising=False)  # another test's command may have left it
@@ -92,12 +92,12 @@ def run_as_printed(line):
 
 
 def test_the_command_that_resumes_a_stopped_run(stopped, resumed):
-    assert stopped["go on"].startswith("python -m kerasdl.train resume=")
+    assert stopped["resume"].startswith("python -m kerasdl.train resume=")
     assert f"run        {stopped['run']}" in resumed
 
 
 def test_the_advice_on_an_unfinished_run_is_the_same_command(stopped, advice):
-    assert advice.endswith(f"Finish it: {stopped['go on']}")
+    assert advice.endswith(f"Finish it: {stopped['resume']}")
 
 
 def test_the_commands_of_a_runs_page(found, monkeypatch):
@@ -140,7 +140,7 @@ def test_the_command_that_repeats_a_run(found, overrides):
 
 def test_the_command_that_sends_what_waits(found, capsys):
     run_as_printed(sync_command(found.store))
-    assert capsys.readouterr().out == f"Nothing waits to be sent: MLflow has all of the runs in {FOLDER}.\n"
+    assert capsys.readouterr().out == f"Nothing to send: MLflow has everything from the runs in {FOLDER}.\n"
 
 
 def test_the_command_that_restores_a_deleted_experiment(found, overrides):

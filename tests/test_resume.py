@@ -69,7 +69,7 @@ def check_killed(run, client, rest):
     assert "test_loss" not in run.data.metrics
 
 
-def test_sigterm_saves_and_the_command_that_is_shown_goes_on_until_ctrl_c(start, client, fast, used_store):
+def test_sigterm_saves_and_the_command_that_is_shown_resumes_until_ctrl_c(start, client, fast, used_store):
     process = start(*fast, "trainer.epochs=400", "trainer.checkpoint.every=100epochs")
     wait_for_epoch(process, 3)
     process.send_signal(signal.SIGTERM)
@@ -78,7 +78,7 @@ def test_sigterm_saves_and_the_command_that_is_shown_goes_on_until_ctrl_c(start,
     assert "The run can be resumed" in rest
     run_id = shown(rest, "run")
     check_killed(client().get_run(run_id), client(), rest)
-    again = shown(rest, "go on").removeprefix("python -m kerasdl.train ").split()
+    again = shown(rest, "resume").removeprefix("python -m kerasdl.train ").split()
     assert again == [f"resume={run_id}"]  # nothing else needs to be typed
     process = start(*again)
     wait_for_epoch(process, 20)
@@ -144,9 +144,7 @@ def test_a_second_process_is_refused_and_a_dead_ones_lock_is_not_in_the_way(
     second = command("train", *overrides)
     assert second.returncode == 1
     host = os.uname().nodename
-    assert re.fullmatch(
-        rf"Error: run \S+ is being worked on by process {first.pid} on host {host}\. .*\n", second.stderr
-    )
+    assert re.fullmatch(rf"Error: run \S+ is in use by process {first.pid} on host {host}\. .*\n", second.stderr)
     first.kill()
     first.wait()
     monkeypatch.chdir(tmp_path)
@@ -178,7 +176,7 @@ def test_a_full_disk_does_not_stop_training_but_is_an_error_at_its_end(
         typed(train.main, *fast, "tracking=none")
     assert caught.value.code == 1
     output = "".join(capsys.readouterr())
-    assert output.count("training goes on, earlier checkpoints are intact") == 1
+    assert output.count("training continues, and earlier checkpoints are intact") == 1
     assert "test       loss" in output
     assert re.search(r"Error: the last checkpoint couldn't be written to \S+ \(File too large\)", output)
     assert "Traceback" not in output

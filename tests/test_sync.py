@@ -53,7 +53,7 @@ def fails(capsys, *arguments, code=1):
 
 def test_nothing_to_do_is_no_failure(tmp_path, capsys):
     sync.main([f"paths.output_dir={tmp_path}"])
-    assert capsys.readouterr().out.startswith("Nothing waits to be sent")
+    assert capsys.readouterr().out.startswith("Nothing to send")
 
 
 def test_runs_that_were_killed_early_are_created_and_sent_once(left_behind, tmp_path, capsys):
@@ -70,7 +70,7 @@ def test_runs_that_were_killed_early_are_created_and_sent_once(left_behind, tmp_
         assert run.info.run_name == "first"
         assert client.get_experiment(run.info.experiment_id).name == record.experiment == "killed"
     sync.main([f"paths.output_dir={tmp_path}"])
-    assert capsys.readouterr().out.startswith("Nothing waits to be sent")
+    assert capsys.readouterr().out.startswith("Nothing to send")
 
 
 def test_what_a_sweep_left_is_sent_too(tmp_path, capsys):
@@ -148,7 +148,7 @@ def test_what_the_artifact_store_refused_is_kept_and_sent_when_it_takes_it(confi
     sync.main([f"paths.output_dir={output}"])
     assert f"run {result.run_id}: " in capsys.readouterr().out
     sync.main([f"paths.output_dir={output}"])
-    assert capsys.readouterr().out.startswith("Nothing waits to be sent")
+    assert capsys.readouterr().out.startswith("Nothing to send")
     network = kerasdl.load(result.run_id, output_dir=output)
     images = np.zeros((2, 8, 8, 1), np.uint8)
     np.testing.assert_array_equal(network(images), result.model.predict(images, verbose=0))

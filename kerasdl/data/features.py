@@ -1,11 +1,12 @@
-"""What an example of a data set has: named features, each with a kind, a shape and a role.
+"""What an example of a data set consists of: named features, each with a kind, a shape and a role.
 
-Everything above the data works with these names: a batch is a dict from feature name to tensor, a model's inputs and
-outputs are features, and a command on a run says which it needs. This module imports nothing heavy, so that a data set
+The rest of the program uses these names: a batch is a dict from feature name to tensor, a model's inputs and outputs
+are features, and a command on a run declares which it needs. This module imports nothing heavy, so that a data set
 that doesn't fit a task is refused within a second.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,12 +81,12 @@ def number() -> Feature:
 
 @dataclass(frozen=True)
 class Features:
-    """The features of a data set by name and role; no name stands twice.
+    """The features of a data set by name and role; every name is unique.
 
     Attributes:
-        inputs: what a network is given.
-        targets: what it learns to give.
-        extras: what else an example has: a weight, the group that it belongs to.
+        inputs: what a network takes.
+        targets: what it learns to predict.
+        extras: what else an example has, e.g. a weight or the group that it belongs to.
     """
 
     inputs: Mapping[str, Feature]
@@ -102,13 +103,23 @@ class Features:
         return sum(feature.nbytes for feature in self.all.values())
 
     def describe(self) -> str:
-        """Returns a few words: `28x28x1, 10 classes`, or `10 numbers, target progression (number)`."""
-        parts = [_together(self.inputs)]
+        """Returns a few words: `28x28x1, 10 classes`, `2 images of 8x8x1`, `10 numbers, target age (number)`."""
+        parts = [_inputs(self.inputs)]
         for name, feature in self.targets.items():
             parts.append(feature.describe() if feature.kind == "label" else f"target {name} ({feature.describe()})")
         return ", ".join(parts)
 
 
-def _together(features: Mapping[str, Feature]) -> str:
-    words = [feature.describe() for feature in features.values()]
-    return ", ".join(f"{words.count(word)} {word}s" if words.count(word) > 1 else word for word in dict.fromkeys(words))
+def _inputs(features: Mapping[str, Feature]) -> str:
+    """Returns the inputs in a few words; those that are described alike are counted."""
+    alike = Counter((feature.kind, feature.describe()) for feature in features.values())
+    return ", ".join(_counted(count, kind, description) for (kind, description), count in alike.items())
+
+
+def _counted(count: int, kind: str, description: str) -> str:
+    """Returns a few words on features alike: `8x8x1`, `2 images of 8x8x1`, `10 numbers`, `2 times 5 numbers`."""
+    if count == 1:
+        return description
+    if description == kind:
+        return f"{count} {kind}s"
+    return f"{count} times {description}" if description.endswith(f"{kind}s") else f"{count} {kind}s of {description}"

@@ -1,10 +1,11 @@
 """One experiment, from a configuration to a result.
 
-running   the story: what is checked, built, trained, tested and kept, in which order
-parts     what an experiment is made of, and what it gives
-assembly  the task and the trainer, built from the configuration
-record    what is kept of it, in the run's folder and in MLflow
-terminal  what is shown of it
+running   the order of events: check, build, train, test, log
+parts     the parts of an experiment, and its result
+assembly  builds the task and the trainer from the configuration
+record    logs it, in the run's folder and in MLflow
+pictures  logs the task's pictures during training
+terminal  shows it
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ __all__ = ["Experiment", "Result", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "run":  # below it stands nearly everything
+    if name == "run":  # imports nearly everything
         from kerasdl.experiment.running import run
 
         return run

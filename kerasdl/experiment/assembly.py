@@ -1,4 +1,4 @@
-"""An experiment's parts, built from its configuration: the task with its networks, and the trainer with its loops."""
+"""Builds an experiment's parts from its configuration: the task with its networks, and the trainer with its loops."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +34,7 @@ def build_task(
         config: the whole configuration.
         examples: the data.
         runtime: device and XLA.
-        recorded: what was fitted on the training split when the run began, as its record has it; empty for a new run.
+        recorded: what was fitted on the training split when the run began, from its record; empty for a new run.
 
     Returns:
         The task, and what was fitted on the training split.
@@ -77,7 +77,7 @@ def build_trainer(experiment: "Experiment", listeners: "list[Listener]", profile
 
 
 def build_pictures(experiment: "Experiment") -> "Listener":
-    """Builds what keeps the task's pictures of validation, or of training where there is none."""
+    """Builds the listener that logs the task's pictures of the validation split, or of training if there is none."""
     from kerasdl.experiment.pictures import Pictures
     from kerasdl.training.loop import EvaluationLoop
 
@@ -98,7 +98,7 @@ def _checkpointing(experiment: "Experiment") -> "Checkpointing":
     every = cadence(settings.every, "trainer.checkpoint.every")
     checkpoints = None
     if every:
-        # What MLflow is still to get must be on disk before a checkpoint that counts on it.
+        # Entries that MLflow hasn't received yet must be on disk before a checkpoint that relies on them.
         checkpoints = Checkpoints(experiment.folder.checkpoints, settings.keep, experiment.tracker.sync)
     best = settings.best
     if best == "auto":

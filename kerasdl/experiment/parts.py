@@ -1,4 +1,4 @@
-"""What an experiment is made of, and what it gives: known to all that build, record and show it."""
+"""The parts of an experiment and its result, shared by the modules that build, record and show it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What an experiment is made of, once its parts are built.
+    """The parts of an experiment, once they are built.
 
     Attributes:
         config: the composed configuration.
-        data: its splits.
-        fitted: what was fitted on the training split before training.
+        data: the splits of the data set.
+        fitted: statistics that were fitted on the training split before training.
         task: networks, optimizers and what a step computes.
         runtime: device, XLA, determinism.
         tracker: where results go.
         folder: the run's folder on this machine, with its checkpoints.
-        is_resumed: whether the run is resumed; else it is a new one.
-        config_hash: identity of what decides the result.
+        is_resumed: whether the run is resumed rather than new.
+        config_hash: identifies everything that decides the result.
     """
 
     config: DictConfig
@@ -50,26 +50,26 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Result:
-    """What an experiment gave.
+    """The result of an experiment.
 
     Attributes:
         status: `FINISHED`, `KILLED` after a signal, or `PRUNED`.
         interrupted: the signal that stopped it, `SIGINT` (Ctrl-C), `SIGTERM` or `SIGHUP`, or `PRUNED`, or None.
-        metrics: those of the epoch whose weights the model has (`loss`, `val_accuracy`, ...): the last one, unless a
-            callback put earlier weights back. Of a run that was stopped, the last epoch's. And the test's (`test_loss`,
-            ...).
+        metrics: of the epoch whose weights the model has (`loss`, `val_accuracy`, ...): the last one, unless a callback
+            restored earlier weights. For a run that was stopped, those of its last epoch. Also the test metrics
+            (`test_loss`, ...).
         history: for each metric its value in each epoch.
-        model: from raw features to what the task hands over: for a classifier of images from uint8 images (n, height,
+        model: from raw features to what the task predicts; for a classifier of images, from uint8 images (n, height,
             width, channels) to class probabilities (n, classes).
         parameters: number of parameters of all networks.
-        weights: 16 hexadecimal digits that name the bits of its weights.
+        weights: 16 hexadecimal digits that identify the bits of its weights.
         run_id: the MLflow run's id; None with `tracking=none`.
-        resume_id: what `resume=` takes to continue or prolong the run.
-        config_hash: identity of what decided the result.
-        steps: training steps that are done, those before a resume included.
-        seconds: how long it took, data and model included.
-        first_step_at: time (seconds since 1970) at which the first training step was done.
-        problems: what couldn't be kept (a checkpoint, something that MLflow didn't take), a line each.
+        resume_id: what `resume=` takes to resume or extend the run.
+        config_hash: identifies everything that decided the result.
+        steps: number of training steps done, including those before a resume.
+        seconds: how long it took, including loading the data and building the model.
+        first_step_at: time (seconds since 1970) at which the first training step ended.
+        problems: what couldn't be saved (a checkpoint, or something that MLflow refused), a line each.
     """
 
     status: str

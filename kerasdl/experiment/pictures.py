@@ -1,4 +1,4 @@
-"""Pictures that a task wants kept while it is trained: the first batch of a split, seen every so many epochs."""
+"""A task's pictures during training: of the first batch of a split, every few epochs."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Pictures:
-    """Listens to a training and keeps the task's pictures in `pictures/epoch-<number>/` of the run's artifacts.
+    """Logs the task's pictures during training, in `pictures/epoch-<number>/` of the run's artifacts.
 
     Args:
-        task: whose `pictures_every` is at least 1.
-        evaluation: of the split that is looked at.
-        tracker: where pictures go.
+        task: draws the pictures; its `pictures_every` is at least 1.
+        evaluation: of the split whose first batch is drawn.
+        tracker: logs the pictures.
     """
 
     def __init__(self, task: "Task", evaluation: "EvaluationLoop", tracker: "Tracker"):
@@ -27,13 +27,13 @@ class Pictures:
         self._tracker = tracker
 
     def on_call(self, epoch: int, step: int, metrics: Metrics) -> None:
-        """Epochs are what counts."""
+        """Pictures are drawn at the end of an epoch only."""
 
     def on_interval(self, step: int, metrics: Metrics, learning_rates: Sequence[float]) -> None:
-        """Epochs are what counts."""
+        """Pictures are drawn at the end of an epoch only."""
 
     def on_validation(self, step: int, metrics: Metrics) -> None:
-        """Epochs are what counts."""
+        """Pictures are drawn at the end of an epoch only."""
 
     def on_rollback(self, step: int, attempt: int) -> None:
         """A later picture of the same epoch replaces the earlier one."""

@@ -1,4 +1,4 @@
-"""What is kept of an experiment: its configuration, data, curves, pictures and model, given to the tracker."""
+"""Records an experiment in the run's folder and in MLflow: configuration, data, curves, pictures and model."""
 
 import importlib.metadata
 from collections.abc import Mapping
@@ -30,16 +30,16 @@ _NOT_CURVES = ("examples_per_second", "seconds")
 
 
 def new_folder(config: DictConfig, name: str | None = None) -> RunFolder:
-    """Names the folder of a new run; it is made when the run begins."""
+    """Names the folder of a new run; it is created when the run begins."""
     digests = source_digests(config)
     return RunFolder.new(config.paths.output_dir, _containers(config), config_hash(config, digests), name, digests)
 
 
 def check_circumstances(experiment: "Experiment") -> None:
-    """Warns if a run goes on under other circumstances than it began under, which may change its result.
+    """Warns if a run resumes with other versions, hardware or schedule than it began with: its result may differ.
 
     Raises:
-        ResumeError: its data is another, or the user's own code has changed since it was looked at.
+        ResumeError: the data or the user's own code has changed since the run began.
     """
     runs.check_sources(experiment.folder, experiment.config)
     config, saved = experiment.config, experiment.folder.record.config
@@ -50,24 +50,24 @@ def check_circumstances(experiment: "Experiment") -> None:
     if before and before["data"] != now["data"]:
         raise ResumeError(
             f"run {experiment.folder.id} was trained on other data: {'; '.join(changed)}. "
-            "Name the same data.data_dir, or start a new run with resume=never."
+            "Use the same data.data_dir, or start a new run with resume=never."
         )
     if config.trainer.epochs != saved["trainer"]["epochs"] and config.schedule.get("length", 0) is None:
         warn(
-            f"the schedule's length follows trainer.epochs, which was {saved['trainer']['epochs']}: the learning rate "
-            f"goes on as in a run of {config.trainer.epochs} epochs from the start."
+            f"the schedule's length follows trainer.epochs, which was {saved['trainer']['epochs']}: from here on the "
+            f"learning rate is that of a run of {config.trainer.epochs} epochs."
         )
     if unknown := runs.unknown_sources(experiment.folder.record, config):
         warn(
-            f"run {experiment.folder.id} was begun by a version that kept no source of {', '.join(unknown)}: whether "
-            "that has changed since is not known."
+            f"run {experiment.folder.id} was started by a version that kept no source of {', '.join(unknown)}, so a "
+            "change since then can't be detected."
         )
     if changed:
         warn(f"the result may differ in its last bits from that of an uninterrupted run: {'; '.join(changed)}.")
 
 
 def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
-    """Begins the run, with what is known before training, or goes on with it at `step`."""
+    """Begins the run with what is known before training, or resumes it at `step`."""
     from kerasdl.data.preprocessing import to_json
 
     config, info, tracker = experiment.config, experiment.data.info, experiment.tracker
@@ -86,7 +86,7 @@ def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
         tags=tags,
         resumed_at=step if experiment.is_resumed else None,
     )
-    # Behind what may still refuse: a run that can't go on stays as it was.
+    # After everything that may refuse: a run that can't be resumed stays unchanged.
     experiment.folder.update(
         status="RUNNING",
         config=containers,
@@ -105,7 +105,7 @@ def begin(experiment: "Experiment", step: int, rollbacks: int) -> None:
 
 
 def history(tracker: "Tracker", trained: "History") -> None:
-    """Keeps every step's loss and learning rate as `steps.csv`, and the epochs as a picture."""
+    """Logs every step's loss and learning rate as `steps.csv`, and the learning curves as a picture."""
     from kerasdl.figures.learning_curves import learning_curves
 
     steps = enumerate(zip(trained.losses, trained.learning_rates, strict=True))
@@ -117,7 +117,7 @@ def history(tracker: "Tracker", trained: "History") -> None:
 
 
 def pictures(tracker: "Tracker", found: "Mapping[str, Figure]", folder: str = "") -> None:
-    """Keeps what a task wants seen, by file name, in a folder of the run's artifacts."""
+    """Logs a task's pictures, by file name, in a folder of the run's artifacts."""
     for name, figure in found.items():
         tracker.figure(figure, f"{folder}{name}")
 
@@ -130,12 +130,12 @@ def profile_folder(config: DictConfig) -> Path | None:
 
 
 def profile(tracker: "Tracker", folder: Path | None) -> None:
-    """Keeps the profiler's trace, and says where it is; or that training ended before the first step to profile."""
+    """Logs the profiler's trace and prints its folder, or warns that training ended before the profile began."""
     if folder is None:
         return
     if folder.exists():
         tracker.file(folder, "profile")
-        say(f"profile    {folder} (TensorBoard's format, for its profile plug-in)")
+        say(f"profile    {folder} (for TensorBoard's profile plug-in)")
     else:
         warn("nothing was profiled: training ended before the first step of trainer.profile.")
 
@@ -149,7 +149,7 @@ def _containers(config: DictConfig) -> dict[str, Any]:
 
 
 def _environment(experiment: "Experiment") -> dict[str, str]:
-    """Returns what equal bits depend on, beside the configuration."""
+    """Returns what equal bits depend on, besides the configuration."""
     from kerasdl.data.decoding import VERSION
 
     packages = ("tensorflow", "keras", "numpy")
@@ -164,7 +164,7 @@ def _environment(experiment: "Experiment") -> dict[str, str]:
 
 
 def weights(experiment: "Experiment") -> str:
-    """Keeps the fingerprint of the weights, and returns it."""
+    """Logs the fingerprint of the weights, and returns it."""
     from kerasdl.models.fingerprint import fingerprint
     from kerasdl.training.task import one_model
 
@@ -179,12 +179,12 @@ def checkpoint_problems(folder: RunFolder, error: OSError | None) -> tuple[str, 
         return ()
     return (
         f"the last checkpoint couldn't be written to {folder.checkpoints} ({error.strerror or error}), so run "
-        f"{folder.id} can be continued or prolonged from an earlier one only. Make room there.",
+        f"{folder.id} can be resumed or extended only from an earlier one. Free disk space there.",
     )
 
 
 def model(tracker: "Tracker", serving: "keras.Model", signature: "Signature", data: "Data", step: int) -> None:
-    """Keeps the model that takes raw features, with two examples of them, and its signature."""
+    """Logs the model that takes raw features, with two examples of them, and its signature."""
     split = data.test or data.train
     batch = split.batch(split.epoch(0), 0)
     examples = {name: batch[name][:2].numpy() for name in signature.inputs}

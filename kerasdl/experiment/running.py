@@ -1,11 +1,11 @@
-"""One experiment, from a configuration to a result: the story that the rest of the package fills in.
+"""One experiment, from a configuration to a result.
 
     from kerasdl import compose, run
     result = run(compose(["model=cnn", "data=mnist"]))
 
-Everything that can be refused is refused first, in the order of its cost; then data, model, training, the one look at
-the test split, and what is kept. The command line and a notebook make the same call. `resume=` lets a run go on where
-a checkpoint of it stands, with nothing else changed.
+Mistakes are refused first, the cheapest checks before the expensive ones. Then come data, model, training, one
+evaluation on the test split, and logging. The command line and a notebook make the same call. `resume=` resumes a run
+from its last checkpoint, with nothing else changed.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kerasdl.training.reports import Listener
     from kerasdl.training.trainer import Trainer
 
-# How long the end of a run that a signal stopped waits for a tracking server that is away: the next signal kills.
+# How long a run that was stopped by a signal waits for an unavailable tracking server: the next signal kills it.
 _PATIENCE_AFTER_SIGNAL_SECONDS = 1.0
 
 
@@ -41,17 +41,17 @@ _PATIENCE_AFTER_SIGNAL_SECONDS = 1.0
 def run(
     config: DictConfig, *, name: str | None = None, should_prune: ShouldPrune | None = None, threads: int | None = None
 ) -> Result:
-    """Runs the experiment that `config` describes, or goes on with the run that `config.resume` names.
+    """Runs the experiment that `config` describes, or resumes the run that `config.resume` names.
 
     Args:
         config: a composed configuration, from the command line or `kerasdl.compose`.
-        name: of the run's folder, instead of `config.resume`: the run that has it goes on, else a new one gets it.
+        name: of the run's folder, instead of `config.resume`: the run of that name is resumed if there is one.
         should_prune: receives the epochs and steps that are done and the metrics of each evaluation, and returns
             whether to end the run early; after the last epoch the answer is ignored.
-        threads: that TensorFlow may use where `trainer.threads` is null; None: all cores.
+        threads: how many TensorFlow may use if `trainer.threads` is null; None: all cores.
 
     Raises:
-        UserError: something that the user can mend; its message says what and how.
+        UserError: a mistake that the user can correct; its message says how.
     """
     watch = Stopwatch()
     check(config)
@@ -76,7 +76,7 @@ def run(
 
 
 def _check(tracker: "Tracker", resumed: runs.RunFolder | None) -> None:
-    """Raises TrackingError if results can't be kept; a run that goes on may wait for a server that is away."""
+    """Raises TrackingError if results can't be logged; a resumed run may start while its server is unavailable."""
     try:
         tracker.check(resumed.record.run_id if resumed else None)
     except tracking.Away as error:
@@ -107,17 +107,17 @@ def _train_and_test(experiment: Experiment, watch: Stopwatch, should_prune: Shou
                 with display, runtime.numerics_checked(config.trainer.check_numerics):
                     trainer.fit(interrupts)
             finally:
-                if interrupts.requested not in URGENT:  # who is preempted has no time for pictures
+                if interrupts.requested not in URGENT:  # a preempted process has no time for pictures
                     record.history(tracker, trainer.history)
                 record.profile(tracker, profile)
             return _conclude(experiment, trainer, interrupts, watch)
         except BaseException as error:
-            _give_up(experiment, error)
+            _end_failed(experiment, error)
             raise
 
 
 def _conclude(experiment: Experiment, trainer: "Trainer", interrupts: Interrupts, watch: Stopwatch) -> Result:
-    """Tests and keeps the trained model, unless a signal stopped it: then the run waits to be resumed."""
+    """Tests and logs the trained model, unless training was stopped: then the run can be resumed."""
     config, history = experiment.config, trainer.history
     metrics = {name: values[-1] for name, values in history.epochs.items()}
     if put_back := trainer.metrics_put_back(interrupts):
@@ -150,7 +150,7 @@ def _conclude(experiment: Experiment, trainer: "Trainer", interrupts: Interrupts
 
 
 def _test(experiment: Experiment, step: int, interrupts: Interrupts) -> dict[str, float]:
-    """The one look at the test split, if there is one; nothing if a signal comes first."""
+    """Returns the metrics of the test split, which is used only here; {} without one, or if a signal comes first."""
     from kerasdl.training.loop import EvaluationLoop
 
     split, task = experiment.data.test, experiment.task
@@ -167,10 +167,10 @@ def _test(experiment: Experiment, step: int, interrupts: Interrupts) -> dict[str
 
 
 def _finish(experiment: Experiment, result: Result) -> Result:
-    """Ends the run and shows the result; the result is returned even if MLflow can't take the last of it."""
+    """Ends the run and shows the result, which is returned even if MLflow can't store all of it."""
     problems = list(result.problems)
     try:
-        experiment.tracker.tags({"kerasdl.state": result.status})  # MLflow itself has no word for a pruned run
+        experiment.tracker.tags({"kerasdl.state": result.status})  # MLflow itself has no status for a pruned run
         if result.status == "FINISHED":
             experiment.tracker.finish("FINISHED")
         elif result.status == PRUNED:
@@ -179,20 +179,20 @@ def _finish(experiment: Experiment, result: Result) -> Result:
             experiment.tracker.finish("KILLED", patience=_PATIENCE_AFTER_SIGNAL_SECONDS)
     except TrackingError as error:
         problems.append(str(error))
-    # Last: a process that is killed before leaves a run that `resume=auto` goes on with.
+    # Last: if the process is killed before this, `resume=auto` resumes the run.
     try:
         known = {**result.metrics, "parameters": float(result.parameters)}
         experiment.folder.update(status=result.status, metrics=known)
     except OSError as error:
-        problems.append(f"{experiment.folder.path} can't be written: {error.strerror or error}. Make room there.")
+        problems.append(f"{experiment.folder.path} can't be written: {error.strerror or error}. Free disk space there.")
     terminal.conclude(experiment, result)
     for problem in problems:
         complain(problem)
     return replace(result, problems=tuple(problems))
 
 
-def _give_up(experiment: Experiment, error: BaseException) -> None:
-    """Ends the run of an experiment that `error` ended; failures of MLflow or of the disk must not hide that one."""
+def _end_failed(experiment: Experiment, error: BaseException) -> None:
+    """Ends a run after `error`, which failures of MLflow or of the disk must not hide."""
     status = "FAILED" if isinstance(error, Exception) else "KILLED"
     say(f"{status.lower():<10} run {experiment.folder.id}")
     with contextlib.suppress(OSError):

@@ -1,6 +1,6 @@
-"""What the terminal shows of an experiment: what is about to happen, a progress bar, a line an epoch, and the result.
+"""What the terminal shows of an experiment: what is about to happen, a progress bar, a line per epoch, and the result.
 
-Where the output is no terminal (a log file, a pipe), the bar is left out and the lines stay.
+Where the output is not a terminal (a log file, a pipe), there is no progress bar, only the lines.
 """
 
 import sys
@@ -24,7 +24,7 @@ class Display:
 
     Args:
         epochs: number of epochs.
-        steps_per_epoch: training steps in each.
+        steps_per_epoch: training steps per epoch.
     """
 
     def __init__(self, epochs: int, steps_per_epoch: int):
@@ -50,7 +50,7 @@ class Display:
         self._progress.stop()
 
     def begin(self, step: int) -> None:
-        """Training begins, or goes on, at `step`."""
+        """Training begins, or resumes, at `step`."""
         self._progress.update(self._bar, completed=step)
 
     def on_call(self, epoch: int, step: int, metrics: Mapping[str, float]) -> None:
@@ -78,18 +78,16 @@ class Display:
 
 
 def announce(experiment: Experiment) -> None:
-    """Says what is about to happen."""
-    config, optimizer = experiment.config, experiment.config.optimizer
+    """Shows what is about to be trained: data, model, optimizer, device, and where results go."""
+    config = experiment.config
     style = f" ({config.model.style})" if "style" in config.model else ""
     names = ", ".join(network.name for network in experiment.task.networks.values())
-    momentum = f", momentum {optimizer.momentum:g}" if "momentum" in optimizer else ""
-    rate = f"learning rate {optimizer.learning_rate:g} ({_name(config.schedule).lower()}){momentum}"
     precision = f"{config.trainer.precision}{', XLA' if experiment.runtime.jit else ''}"
     _rows(
         {
             "data": experiment.data.describe(),
             "model": f"{names}{style}, {experiment.parameters:,} parameters",
-            "optimizer": f"{_name(optimizer)}, {rate}, batch {config.data.batch_size}",
+            "optimizer": f"{_optimizers(experiment)}batch {config.data.batch_size}",
             "device": f"{experiment.runtime.name}, {precision}",
             "results": experiment.tracker.describe(),
             "state": shorten(experiment.folder.path),
@@ -98,23 +96,23 @@ def announce(experiment: Experiment) -> None:
 
 
 def announce_resumption(experiment: Experiment, step: int) -> None:
-    """Says where a run goes on."""
+    """Says where training resumes."""
     total = experiment.config.trainer.epochs * experiment.data.train.steps
-    _rows({"resumes": f"run {experiment.folder.id}, of whose {total:,} steps {step:,} are done"})
+    _rows({"resumes": f"run {experiment.folder.id}: {step:,} of {total:,} steps are done"})
 
 
 def announce_weights_put_back(metrics: Mapping[str, float]) -> None:
-    """Says how good the weights are that a callback has put back at the end."""
-    row("ends with", f"{_metrics(metrics)}  (a callback put these weights back)")
+    """Shows the metrics of the weights that a callback restored at the end of training."""
+    row("ends with", f"{_metrics(metrics)}  (a callback restored these weights)")
 
 
 def conclude(experiment: Experiment, result: Result) -> None:
-    """Says what came out, and how to look at it."""
+    """Shows the result, and the command that resumes a run that was stopped or opens MLflow on one that ended."""
     rows = {}
     if result.interrupted:
         cause = {"SIGINT": "Ctrl-C", "PRUNED": "the sweep's pruner"}.get(result.interrupted, result.interrupted)
-        rows["stopped"] = f"by {cause} behind step {result.steps:,}, in epoch {len(result.history.get('loss', [])) + 1}"
-        rows["go on"] = _resume_command(experiment, result.resume_id)
+        rows["stopped"] = f"by {cause} after step {result.steps:,}, in epoch {len(result.history.get('loss', [])) + 1}"
+        rows["resume"] = _resume_command(experiment, result.resume_id)
     elif experiment.data.test is not None:
         rows["test"] = _test_row(result.metrics, experiment.data.test.size)
     rows["weights"] = f"{result.weights} (fingerprint of their bits)"
@@ -134,6 +132,21 @@ def _resume_command(experiment: Experiment, run: str) -> str:
 def _rows(rows: Mapping[str, str]) -> None:
     for name, text in rows.items():
         row(name, text)
+
+
+def _optimizers(experiment: Experiment) -> str:
+    """Returns each optimizer with its learning rate, by role where roles have their own, and a separator."""
+    node, schedule = experiment.config.optimizer, _name(experiment.config.schedule).lower()
+    own = {role: node[role] for role in experiment.task.optimizers if "_target_" in (node.get(role) or {})}
+    described = {}
+    for role, optimizer in experiment.task.optimizers.items():
+        settings = own.get(role, node)
+        momentum = f", momentum {settings.momentum:g}" if "momentum" in settings else ""
+        rate = f"learning rate {float(optimizer.learning_rate):g} ({schedule})"
+        described[role] = f"{_name(settings)}, {rate}{momentum}"
+    if not own:
+        return f"{next(iter(described.values()))}, "
+    return "".join(f"{role}: {text}; " for role, text in described.items())
 
 
 def _name(node: Any) -> str:

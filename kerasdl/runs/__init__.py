@@ -1,4 +1,4 @@
-"""Runs on this machine: a folder for each, with what it takes to continue it and to send what MLflow hasn't got yet."""
+"""Runs on this machine: a folder for each, from which it can be resumed, and its unsent results sent to MLflow."""
 
 from kerasdl.runs.choice import (
     changed_sources,

@@ -1,4 +1,4 @@
-"""Which run an experiment continues: what `resume=` means."""
+"""Which run an experiment resumes: what `resume=` means."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,10 +15,10 @@ _MAY_CHANGE = "trainer.epochs"
 
 
 def choose(config: DictConfig) -> RunFolder | None:
-    """Returns the folder of the run that `config.resume` asks for, taken for this process; None begins a new run.
+    """Returns the folder of the run that `config.resume` asks for, locked for this process; None begins a new run.
 
     Raises:
-        ResumeError: there is no such run, another process works on it, it is finished, or its configuration is another.
+        ResumeError: there is no such run, another process uses it, it is finished, or it has another configuration.
     """
     if config.resume == "never":
         return None
@@ -30,26 +30,26 @@ def choose(config: DictConfig) -> RunFolder | None:
                 folder.lock()
                 if folder.record.status != FINISHED:
                     return folder
-                folder.unlock()  # another process has just ended it
+                folder.unlock()  # another process has just finished it
         return None
-    return _taken(find(config.paths.output_dir, config.resume), config)
+    return _locked(find(config.paths.output_dir, config.resume), config)
 
 
 def named(config: DictConfig, name: str) -> RunFolder | None:
-    """Returns the run whose folder has this name, taken for this process; None if there is none yet.
+    """Returns the run whose folder has this name, locked for this process; None if there is none yet.
 
     Raises:
-        ResumeError: another process works on it, it is finished, or its configuration is another.
+        ResumeError: another process uses it, it is finished, or it has another configuration.
     """
     folder = folder_named(config.paths.output_dir, name)
-    return _taken(folder, config) if folder else None
+    return _locked(folder, config) if folder else None
 
 
 def with_saved_configuration(config: DictConfig, overrides: Sequence[str], groups: Sequence[str]) -> DictConfig:
     """Returns the configuration of the run that `resume=<run id>` names, changed by what else was typed.
 
-    Nothing needs to be typed again; whoever does type choices from groups (`model=cnn`) states a whole configuration,
-    which then stands as it is and has to be that of the run.
+    Nothing needs to be typed again. Overrides that choose from groups (`model=cnn`) state a whole configuration, which
+    is returned as it is and must match that of the run.
 
     Args:
         config: composed from `overrides`.
@@ -66,26 +66,26 @@ def with_saved_configuration(config: DictConfig, overrides: Sequence[str], group
     saved = OmegaConf.create(folder.record.config)
     rename_targets(saved)
     saved.tracking.uri = folder.here(saved.tracking.uri)
-    for key in [*typed, "paths", "resume"]:  # where things are is this machine's
-        if key.partition(".")[0] in config:  # Hydra's own settings aren't
+    for key in [*typed, "paths", "resume"]:  # paths are those of this machine
+        if key.partition(".")[0] in config:  # Hydra's own settings aren't in the configuration
             OmegaConf.update(saved, key, OmegaConf.select(config, key), merge=False, force_add=True)
     return saved
 
 
 def changes(record: Record, config: DictConfig) -> dict[str, str]:
-    """Returns in what a configuration decides another result than that of a run: a phrase by key."""
+    """Returns the differences between a configuration and a run's that change the result: a phrase by key."""
     saved = OmegaConf.create(record.config)
     return {key: f"{key} was {before}, is {now}" for key, before, now in differences(deciding(saved), deciding(config))}
 
 
 def changed_sources(record: Record, config: DictConfig) -> list[str]:
-    """Returns the targets of the user's own whose source isn't the one that a run began with."""
+    """Returns the targets in the user's own code whose source has changed since a run began."""
     now = source_digests(config)
     return _targets(config, [key for key, digest in record.sources.items() if now.get(key) != digest])
 
 
 def unknown_sources(record: Record, config: DictConfig) -> list[str]:
-    """Returns the targets of the user's own whose source a run doesn't know, since an earlier version made it."""
+    """Returns the targets in the user's own code whose source an earlier version didn't record with the run."""
     return _targets(config, [key for key in source_digests(config) if key not in record.sources])
 
 
@@ -93,8 +93,8 @@ def check_sources(folder: RunFolder, config: DictConfig) -> None:
     """Raises ResumeError if the source of the user's own code has changed since a run began."""
     if changed := changed_sources(folder.record, config):
         raise ResumeError(
-            f"run {folder.id} began with other source of {_listed(changed)}: that module, or one of yours that it "
-            "imports, has changed since. Put it back as it was, or start a new run with resume=never."
+            f"the source of {_listed(changed)} has changed since run {folder.id} began, in that module or in one "
+            "that it imports. Restore it, or start a new run with resume=never."
         )
 
 
@@ -102,7 +102,7 @@ def _targets(config: DictConfig, keys: Sequence[str]) -> list[str]:
     return [str(OmegaConf.select(config, f"{key}._target_")) for key in keys]
 
 
-def _taken(folder: RunFolder, config: DictConfig) -> RunFolder:
+def _locked(folder: RunFolder, config: DictConfig) -> RunFolder:
     folder.lock()
     try:
         _check_same(folder, config)
@@ -121,7 +121,7 @@ def _check_same(folder: RunFolder, config: DictConfig) -> None:
     if others:
         raise ResumeError(
             f"run {folder.id} has another configuration: {_listed(others)}. Type only resume={config.resume} to "
-            "continue it as it was, or resume=never for a new run."
+            "resume it unchanged, or resume=never for a new run."
         )
     check_sources(folder, config)
     if config.trainer.epochs < saved.trainer.epochs:
@@ -131,7 +131,7 @@ def _check_same(folder: RunFolder, config: DictConfig) -> None:
         )
     if record.status == FINISHED and config.trainer.epochs == saved.trainer.epochs:
         raise ResumeError(
-            f"run {folder.id} is finished, after {saved.trainer.epochs} epochs. Prolong it with a larger "
+            f"run {folder.id} is finished, after {saved.trainer.epochs} epochs. Extend it with a larger "
             f"trainer.epochs, e.g. trainer.epochs={2 * saved.trainer.epochs}."
         )
 

@@ -15,7 +15,7 @@ def compose(overrides: Sequence[str] = (), *, conf: str | Path | None = None) ->
     """Composes a configuration as the command line does.
 
     Args:
-        overrides: what would stand on the command line, e.g. `["model=cnn", "seed=1"]`.
+        overrides: as on the command line, e.g. `["model=cnn", "seed=1"]`.
         conf: another folder with a `train.yaml`; kerasdl's own by default.
 
     Returns:

@@ -1,11 +1,11 @@
-"""A run's folder, `<paths.output_dir>/runs/<name>`: what a run needs to be continued, whatever happened to it.
+"""A run's folder, `<paths.output_dir>/runs/<name>`: everything from which it can be resumed, however it ended.
 
-    run.json      what the run is: its configuration, its status, its place in MLflow (`Record`)
+    run.json      its configuration, its status, its place in MLflow (`Record`)
     checkpoints/  its states (`kerasdl.training.checkpoints`)
-    tracking/     what goes to MLflow, in order (`kerasdl.tracking.journal`)
-    lock          held by the process that works on it
+    tracking/     the entries for MLflow, in order (`kerasdl.tracking.journal`)
+    lock          held by the process that uses it
 
-It is made before MLflow has been opened, and also without MLflow; from `run_id` on both names mean the same run.
+It is created before the run in MLflow, and also without MLflow. Once there is a `run_id`, both names mean the same run.
 """
 
 import contextlib
@@ -29,22 +29,21 @@ FINISHED = "FINISHED"
 
 @dataclass(frozen=True)
 class Record:
-    """What `run.json` holds.
+    """The content of `run.json`.
 
     Attributes:
         config: the whole configuration, resolved, as plain containers.
-        config_hash: identity of what decides the result (`kerasdl.config.identity`).
-        status: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`; a run that was killed by force still says `RUNNING`.
+        config_hash: identifies everything that decides the result (`kerasdl.config.identity`).
+        status: `RUNNING`, `FINISHED`, `FAILED`, `KILLED` or `PRUNED`; `RUNNING` also after a forced kill.
         created: local time, ISO 8601 with microseconds.
-        run_id: MLflow's run id; None until the run is open there, and without MLflow.
+        run_id: MLflow's run id; None until MLflow has the run, and without MLflow.
         tracking_uri: the store that has the run, without a password; None without MLflow. `RunFolder.tracking_uri` says
             where it is now.
         experiment: MLflow's experiment, by name; None without MLflow.
-        metrics: of its end, once it has one: those of its model (`kerasdl.experiment.Result`), and its number of
-            parameters.
+        metrics: of its model (`kerasdl.experiment.Result`), and its number of parameters, once the run has ended.
         environment: versions, device and threads that the promise of equal bits depends on.
-        sources: digests of the source of the user's own code, by the keys of the nodes that name it; none for a run
-            of a version that didn't keep them.
+        sources: digests of the source of the user's own code, by the keys of the nodes that name it; empty for a run
+            of a version that didn't record them.
         fitted: what was fitted on the training split before training (`kerasdl.data.preprocessing.to_json`).
     """
 
@@ -84,7 +83,7 @@ class RunFolder:
         name: str | None = None,
         sources: dict[str, str] | None = None,
     ) -> "RunFolder":
-        """Names the folder of a new run, by the time if not by `name`; `create` makes it."""
+        """Names the folder of a new run, by `name` or else by the time; `create` creates it."""
         now = datetime.now()
         name = name or f"{now.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         created = now.isoformat(timespec="microseconds")
@@ -92,11 +91,11 @@ class RunFolder:
         return cls(_runs(output_dir) / name, record)
 
     def create(self) -> None:
-        """Makes the folder and takes its lock."""
+        """Creates the folder and takes its lock."""
         for folder in (self.checkpoints, self.tracking):
             folder.mkdir(parents=True, exist_ok=True)
         self.lock()
-        self.update()  # last: a folder without run.json is no run yet
+        self.update()  # last: a folder without run.json isn't a run yet
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -114,7 +113,7 @@ class RunFolder:
 
     @property
     def id(self) -> str:
-        """What `resume=` takes: MLflow's run id, or without one the name."""
+        """What `resume=` takes: MLflow's run id if there is one, else the name."""
         return self._record.run_id or self.name
 
     @property
@@ -123,23 +122,23 @@ class RunFolder:
 
     @property
     def output_dir(self) -> Path:
-        """The directory of all runs, in which the folder is now."""
+        """The output directory that the folder is in now."""
         return self.path.parent.parent
 
     @property
     def tracking_uri(self) -> str | None:
-        """The store that has the run, without a password; a database that lay in the output directory moves with it."""
+        """The store that has the run, without a password; a database in the output directory moves with it."""
         return self.here(self._record.tracking_uri)
 
     def here(self, address: str | None) -> str | None:
-        """Returns the address of a store, as the record has it, as of where this folder is now."""
+        """Returns where the store at `address`, as in the record, is now: the folder may have moved."""
         if address is None or not address.startswith("sqlite:///"):
             return address
         path, options, given = address.removeprefix("sqlite:///").partition("?")
         database = Path(unquote(path))
         now = self.output_dir / database.name
         made_in = self._record.config.get("paths", {}).get("output_dir")
-        # The folder of a sweep of an older version doesn't say it.
+        # The record of a sweep of an earlier version doesn't have it.
         was_inside = now.is_file() if made_in is None else database.parent == Path(made_in)
         return f"{database_uri(now)}{options}{given}" if was_inside else address
 
@@ -160,31 +159,31 @@ class RunFolder:
                 file.write(json.dumps({"record": record, "crc32": _checksum(record)}, indent=2).encode())
 
     def lock(self, patience: float = 0.0) -> None:
-        """Takes the folder for this process, and reads its record, which another one may have changed until now.
+        """Locks the folder for this process, and reads its record, which another process may have changed meanwhile.
 
         Args:
-            patience: seconds to wait for another process that is about to end.
+            patience: seconds to wait for another process to release it.
 
         Raises:
-            ResumeError: another process works on the run; names it.
+            ResumeError: another process uses the run; the message names it.
         """
         try:
             self._lock.acquire(patience)
         except Busy as error:
             raise ResumeError(
-                f"run {self.id} is being worked on by {error.owner}. Wait for it or end it, or start another run with "
+                f"run {self.id} is in use by {error.owner}. Wait for it to end, stop it, or start a new run with "
                 "resume=never."
             ) from None
         if (self.path / "run.json").exists():
             self._record = _read(self.path / "run.json")
 
     def unlock(self) -> None:
-        """Gives the folder free, if this process has it."""
+        """Releases the folder, if this process has locked it."""
         self._lock.release()
 
 
 def folder_named(output_dir: str | Path, name: str) -> RunFolder | None:
-    """Returns the run whose folder has this name, or None; a folder without `run.json` is no run yet.
+    """Returns the run whose folder has this name, or None; a folder without `run.json` isn't a run yet.
 
     Raises:
         ResumeError: its `run.json` is damaged.
@@ -199,7 +198,7 @@ def folders(output_dir: str | Path) -> Iterator[RunFolder]:
 
 
 def sweep_folders(output_dir: str | Path) -> Iterator[RunFolder]:
-    """Yields the folders of sweeps, which have a run in MLflow and a journal, too, newest first."""
+    """Yields the folders of sweeps, newest first; like runs, they have a run in MLflow and a journal."""
     yield from _within(_runs(output_dir).parent / "sweeps")
 
 
@@ -212,7 +211,7 @@ def _within(parent: Path) -> Iterator[RunFolder]:
 
 
 def find(output_dir: str | Path, run: str) -> RunFolder:
-    """Returns the run with this MLflow run id, name, or unique beginning of one of them.
+    """Returns the run with this MLflow run id, name, or the first characters of one of them, if they are unique.
 
     Raises:
         ResumeError: there is none, or several.
@@ -226,10 +225,10 @@ def find(output_dir: str | Path, run: str) -> RunFolder:
         return matching[0]
     listed = ", ".join(f"{folder.id} ({folder.record.status})" for folder in (matching or known)[:5])
     if matching:
-        raise ResumeError(f"resume={run} fits several runs: {listed}. Type more of the id.")
+        raise ResumeError(f"resume={run} matches several runs: {listed}. Type more of the id.")
     raise ResumeError(
         f"resume: there is no run {run} under {_runs(output_dir)}. Known: {listed or 'none'}. "
-        "Name the output directory of that run with paths.output_dir=DIR."
+        "Name its output directory with paths.output_dir=DIR."
     )
 
 
@@ -244,7 +243,7 @@ def _read(path: Path) -> Record:
             raise ValueError("its checksum is wrong")
         return Record(**content["record"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResumeError(f"{path} can't be used ({error}). Restore it, or start another run.") from error
+        raise ResumeError(f"{path} can't be used ({error}). Restore it, or start a new run.") from error
 
 
 def _checksum(record: dict[str, Any]) -> int:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from kerasdl.config.instantiate import instantiate, locate
+from kerasdl.config.instantiate import check_target, instantiate, locate
+from kerasdl.config.renames import public_name
 from kerasdl.data import preprocessing
 from kerasdl.data.augmentation import Augmentation
 from kerasdl.data.features import Features
@@ -22,19 +23,19 @@ if TYPE_CHECKING:
 
 
 class TaskContext:
-    """Gives a task what it is built from.
+    """What a task is built from, and the means to build its networks and optimizers.
 
     Args:
         config: the whole configuration.
         features: of the data.
-        fitted: what was fitted on the training split.
+        fitted: statistics that were fitted on the training split.
         train: the training split; None where nothing is trained.
         jit: compile with XLA.
-        optimizes: whether optimizers are built; by default if there is a training split.
+        optimizes: whether optimizers are built; by default only if there is a training split.
 
     Attributes:
         config, features, fitted, train: as given.
-        inputs: for each input feature the layer from raw values to what a network is given.
+        inputs: for each input feature the layer from raw values to what a network takes.
 
     Raises:
         ConfigError: augmentation or normalisation that doesn't fit the features.
@@ -61,7 +62,7 @@ class TaskContext:
         self._augmentation_key = self.key("augmentation")
         if self._augmentation and not any(feature.kind == "image" for feature in features.inputs.values()):
             raise ConfigError(
-                f"data.augmentation changes images. The inputs of {config.data.name} are {features.describe()}. "
+                f"data.augmentation needs images. Received: {config.data.name} with {features.describe()}. "
                 "Leave the keys of data.augmentation at their defaults."
             )
         self._jit = jit
@@ -74,13 +75,14 @@ class TaskContext:
     def networks(self, *roles: str, **offered: Any) -> dict[str, keras.Model]:
         """Builds networks with their initial weights.
 
-        A network is described by `model.<role>` of the configuration. Where there is no such node, `model` itself
-        describes them all: its function returns a network, or several by role.
+        A network is described by `model.<role>` of the configuration. The others are described by `model` itself: its
+        function returns a network, or several by role.
 
         Args:
             roles: of the networks that the task needs.
-            **offered: arguments, of which a function gets those that it names, besides `features` (the data's inputs by
-                name) and `input_shape` if there is a single input. A width is usually `outputs`, or `classes`.
+            **offered: further arguments; a function receives those that it names as parameters. It is also offered
+                `features` (the data's inputs by name) and, if there is a single input, `input_shape`. The width of the
+                output is usually `outputs` or `classes`.
 
         Raises:
             ConfigError: `model` doesn't describe these networks, or one of them doesn't fit the data.
@@ -94,49 +96,49 @@ class TaskContext:
         for role in own:
             with seeded(self.config.seed, role):
                 found[role] = instantiate(model[role], f"model.{role}", offered)
-        if len(own) < len(roles):
-            found |= self._from_model(roles, offered)
+        if others := [role for role in roles if role not in own]:
+            found |= self._from_model(others, offered)
         return {role: found[role] for role in roles}
 
     def _from_model(self, roles: Sequence[str], offered: dict[str, Any]) -> dict[str, keras.Model]:
         model = self.config.model
         if _names_target(model) and _can_be_called(locate(model._target_, "model"), offered):
             with seeded(self.config.seed):
-                built = instantiate(model, "model", offered)
+                built = instantiate(_without_roles(model, "model"), "model", offered)
             if isinstance(built, keras.Model) and len(roles) == 1:
                 return {roles[0]: built}
             if isinstance(built, Mapping) and set(roles) <= set(built):
-                return dict(built)
+                return {role: built[role] for role in roles}
         raise ConfigError(
-            f"model doesn't describe what task={_name(self.config.task)} needs: {' and '.join(roles)}. Received: "
+            f"model must describe what task={_name(self.config.task)} needs: {' and '.join(roles)}. Received: "
             f"{_name(model)}. Choose another model, or another task."
         )
 
     def optimizer(self, role: str, *networks: keras.Model) -> "dict[str, keras.optimizers.Optimizer]":
-        """Builds the optimizer of these networks with all its variables: `optimizer.<role>`, or else `optimizer`.
+        """Builds the optimizer of these networks with all its variables, from `optimizer.<role>`, or else `optimizer`.
 
         Returns:
-            It under its role, around it loss scaling if the precision needs it; {} where nothing is trained.
+            The optimizer by its role, wrapped in loss scaling if the precision needs it; {} where nothing is trained.
         """
         if not self._optimizes:
             return {}
         node, where = self.config.optimizer, "optimizer"
         if role in node and _names_target(node[role]):
             node, where = node[role], f"optimizer.{role}"
-        optimizer = instantiate(node, where)
+        optimizer = instantiate(_without_roles(node, where), where)
         if self.config.trainer.precision == "mixed_float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build([weight for network in networks for weight in network.trainable_variables])
         return {role: optimizer}
 
     def preprocessed(self, batch: "Batch") -> Any:
-        """Returns what a network is given for a batch of raw values: a tensor for a single input, else a dict."""
-        # Layers take floats; the bytes of an image become some here.
+        """Returns what a network takes for a batch of raw values: a tensor for a single input, else a dict."""
+        # Layers take floats, so the bytes of an image are cast here.
         values = {name: layer(tf.cast(batch[name], tf.float32)) for name, layer in self.inputs.items()}
         return next(iter(values.values())) if len(values) == 1 else values
 
     def augmented(self, batch: "Batch", step: tf.Tensor) -> "Batch":
-        """Returns a training batch whose input images, float32, are changed as `data.augmentation` asks for.
+        """Returns a training batch whose input images, float32, are augmented as `data.augmentation` says.
 
         Args:
             batch: as the data has it.
@@ -155,13 +157,13 @@ class TaskContext:
         """Returns a function from the training step to the seed, int32 (2,), of that step's random numbers.
 
         Args:
-            name: of the purpose; each has random numbers of its own.
+            name: of the purpose; each has its own random numbers.
         """
         seed = derive(self.config.seed, name)
         return lambda step: tf.stack([seed, tf.cast(step, tf.int32)])
 
     def compiled(self, function: Callable) -> Callable:
-        """Returns a function of tensors as a part of a step, compiled with XLA if steps are."""
+        """Returns a function of tensors for use in a step, compiled with XLA if steps are."""
         return tf.function(function, autograph=False, jit_compile=True) if self._jit else function
 
 
@@ -169,8 +171,29 @@ def _names_target(node: Any) -> bool:
     return isinstance(node, DictConfig) and "_target_" in node
 
 
+def _without_roles(node: DictConfig, where: str) -> dict[str, Any]:
+    """Returns a node that describes all roles, without the nodes in it that each describe a single role.
+
+    A node is a role's if it names something that may itself stand at `where`, and isn't an argument of the function
+    that the whole node names.
+    """
+    arguments = inspect.signature(locate(node._target_, where)).parameters
+    values: Any = OmegaConf.to_container(node, resolve=True)
+    return {key: values[key] for key in node if key in arguments or not _may_stand_at(where, node[key])}
+
+
+def _may_stand_at(where: str, node: Any) -> bool:
+    if not _names_target(node):
+        return False
+    try:
+        check_target(public_name(node._target_), f"{where}._target_")
+    except ConfigError:
+        return False
+    return True
+
+
 def _can_be_called(function: Any, offered: Mapping[str, Any]) -> bool:
-    """Returns whether a model's function gets what the task and the data decide."""
+    """Returns whether the task and the data offer every argument that a model's function needs of them."""
     needed = {
         name
         for name, parameter in inspect.signature(function).parameters.items()

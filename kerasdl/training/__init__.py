@@ -1,5 +1,6 @@
-"""Training: the task's step, the compiled loop round it, and what watches the loop.
+"""Training: the compiled loop around a task's step, and what controls and reports it.
 
-`classification` is a task: what one step computes. `loop` compiles many steps into one call, `trainer` runs the calls
-through epochs, with Keras callbacks, interrupts and profiling. None of it knows MLflow, Hydra or TFDS.
+`task` is the interface of a task, which computes one step. `loop` compiles many steps into one call, `trainer` runs
+the calls through epochs, with Keras callbacks, checkpoints, interrupts and profiling. Nothing here imports MLflow,
+Hydra or TFDS.
 """

@@ -1,7 +1,7 @@
 """The exponential moving average of the weights, which Keras optimizers keep with `use_ema=true`.
 
-It is what is evaluated and handed over; the weights themselves are what training goes on with (Polyak and Juditsky
-1992; Izmailov et al. 2018 discuss averages of weights).
+The averages are evaluated and become the model's weights; training itself continues with the weights as they are
+(Polyak and Juditsky 1992; Izmailov et al. 2018 discuss averages of weights).
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def take_averages(task: Task) -> None:
     What isn't trained by gradients, such as the statistics of batch normalisation, stays as it is.
     """
     for role, optimizer in task.optimizers.items():
-        # Under loss scaling the first steps may all have been left out; the averages are zeros until then.
+        # Under loss scaling the first steps may all have been skipped; until a step is done the averages are zeros.
         if keeps_averages(optimizer) and int(_inner(optimizer).variables[0]) > 0:
             optimizer.finalize_variable_values(trained_weights(task, role))
 

@@ -1,7 +1,7 @@
-"""What Keras callbacks remember, as arrays and JSON: counters, best values, best weights.
+"""The state of Keras callbacks as arrays and JSON: counters, best values, best weights.
 
 Keras has no protocol for this. A callback's state is in its attributes; those made of plain values, arrays, tensors
-and variables are kept, and what isn't (functions, file handles, the model) a callback makes anew when training begins.
+and variables are saved. Others (functions, open files, the model) a callback creates again when training begins.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_KERAS_OWN = {"params", "_model", "model"}
-# Where a callback writes is said by the configuration, and may change while a run is interrupted.
-_PLACES = {"filepath", "log_dir", "_log_write_dir", "_train_dir", "_val_dir"}
+_SET_BY_KERAS = {"params", "_model", "model"}
+# Where a callback writes is decided by the configuration, which may change it before the run is resumed.
+_OUTPUT_PATHS = {"filepath", "log_dir", "_log_write_dir", "_train_dir", "_val_dir"}
 _PLAIN = (type(None), bool, int, float, str)
-# Callbacks that watch a metric choose one of these at their first epoch, and turn `min_delta` round as they do.
+# Callbacks that monitor a metric choose one of these in their first epoch, and set the sign of `min_delta` with it.
 _COMPARISONS = {"less": keras.ops.less, "greater": keras.ops.greater}
 
 
 class _Unsuitable(Exception):
-    """A value that can't be kept."""
+    """A value that can't be saved."""
 
 
 def capture(callback: keras.callbacks.Callback, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -40,7 +40,7 @@ def capture(callback: keras.callbacks.Callback, name: str) -> tuple[dict[str, np
 
 
 def restore(callback: keras.callbacks.Callback, arrays: Mapping[str, np.ndarray], values: Mapping[str, Any]) -> None:
-    """Gives `callback` the state that `capture` returned; what can't be state, such as a method's name, is left out."""
+    """Gives `callback` the state that `capture` returned; names that can't be state are left out."""
     for attribute, value in values.items():
         if _is_state(callback, attribute):
             setattr(callback, attribute, _decode(value, arrays, getattr(callback, attribute, None)))
@@ -48,7 +48,7 @@ def restore(callback: keras.callbacks.Callback, arrays: Mapping[str, np.ndarray]
 
 def _is_state(callback: keras.callbacks.Callback, attribute: str) -> bool:
     own = getattr(type(callback), attribute, None)
-    return attribute not in _KERAS_OWN | _PLACES and not callable(own) and not isinstance(own, property)
+    return attribute not in _SET_BY_KERAS | _OUTPUT_PATHS and not callable(own) and not isinstance(own, property)
 
 
 def _encode(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -76,7 +76,7 @@ def _unsuitable() -> Any:
 
 
 def _decode(value: Any, arrays: Mapping[str, np.ndarray], present: Any) -> Any:
-    """Returns the value; a variable that is there already is assigned to and kept."""
+    """Returns the value; an existing variable is kept and assigned to."""
     if not isinstance(value, dict):
         return value
     kind, content = next(iter(value.items()))

@@ -1,7 +1,7 @@
-"""Keras callbacks round our own loop.
+"""Keras callbacks in the compiled loop.
 
-Keras's `CallbackList` calls them as `fit` would, with the same logs. A callback that hooks batches makes every step a
-call of its own, so the trainer asks first whether there is one.
+Keras's `CallbackList` calls them as `fit` would, with the same logs. A callback that hooks batches requires a
+call for every step, so the trainer checks first whether there is one.
 """
 
 import math
@@ -17,10 +17,10 @@ class BestModel(keras.callbacks.Callback):
 
     Args:
         monitor: a metric of the epoch's logs, e.g. `val_accuracy`.
-        mode: `max` or `min`, which way is better.
+        mode: `max` if a higher value is better, or `min`.
 
     Raises:
-        ConfigError: `mode` is neither, or the epoch has no such metric.
+        ConfigError: `mode` is neither, or the epoch's logs have no such metric.
     """
 
     def __init__(self, monitor: str = "val_accuracy", mode: str = "max"):

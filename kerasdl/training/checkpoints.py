@@ -1,8 +1,8 @@
 """The checkpoints of a run: when they are written, which ones are kept, and which is the best.
 
-One is written at the cadence that the user asks for; when an epoch is better than all before it; at the end; and when a
-signal stops training. A thread of its own writes them. Whoever only reads uses the functions, which change no file;
-`Checkpoints` writes, removes and renames, for the process that holds the run's lock.
+A checkpoint is written at the cadence of the configuration, when an epoch is better than all before it, at the end, and
+when a signal stops training. A background thread writes them. The functions only read and change no file;
+`Checkpoints` writes, removes and renames files, for the process that holds the run's lock.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def newest(folder: Path) -> tuple[Snapshot | None, list[Path]]:
-    """Returns the last checkpoint in a folder that is intact, or None, and the damaged ones after it.
+    """Returns the last intact checkpoint in a folder, or None, and the damaged ones after it.
 
     Warns of each one that can't be used.
 
@@ -40,7 +40,7 @@ def newest(folder: Path) -> tuple[Snapshot | None, list[Path]]:
             return read(path), damaged
         except (Damaged, OSError) as error:
             warn(f"checkpoint {path} can't be used ({error}); going back to the one before.")
-            if isinstance(error, Damaged):  # what can't be read now may be read another time
+            if isinstance(error, Damaged):  # a file that can't be read now may be readable later
                 damaged.append(path)
     return None, damaged
 
@@ -56,12 +56,12 @@ def _steps(folder: Path) -> list[int]:
 
 
 class Checkpoints:
-    """The checkpoints of a run that this process works on, and whose lock it holds.
+    """The checkpoints of a run whose lock this process holds.
 
     Args:
         folder: where they are.
-        keep: how many of the last ones are kept, >= 1, each with the one that it takes for the best.
-        before: called on the writing thread before a checkpoint takes its place: what it counts on must be on disk.
+        keep: how many of the last ones are kept, >= 1, and with each the best one that it records.
+        before: called on the writing thread before a checkpoint is put in place: what it relies on must be on disk.
 
     Attributes:
         error: why the last one couldn't be written; None if it was.
@@ -75,8 +75,8 @@ class Checkpoints:
         self._folder = folder
         self._keep = keep
         self._before = before
-        self._best_of: dict[int, int | None] = {}  # the best one, as the checkpoint of a step has it
-        # One at a time; an interpreter that ends by itself finishes the file first.
+        self._best_of: dict[int, int | None] = {}  # by step, the step of the best checkpoint at that time
+        # One at a time. Python waits for the thread when it exits, so the file is finished.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="kerasdl-checkpoint")
         self._writing: Future | None = None
 
@@ -89,14 +89,14 @@ class Checkpoints:
         """Returns when nothing is being written.
 
         Raises:
-            Exception: what the last write ended with, unless it was an OSError: a state that can't be written.
+            Exception: the error of the last write, unless it was an OSError: a state that can't be written.
         """
         if self._writing:
             writing, self._writing = self._writing, None
             writing.result()
 
     def newest(self) -> Snapshot | None:
-        """Returns the last checkpoint that is intact, or None. Damaged ones after it are named and put aside.
+        """Returns the last intact checkpoint, or None. Damaged ones after it are reported and renamed.
 
         Raises:
             OtherFormat: another version of kerasdl wrote it; nothing has been changed.
@@ -112,12 +112,12 @@ class Checkpoints:
         return path_of(self._folder, step).exists()
 
     def discard(self, step: int) -> None:
-        """Puts the checkpoint of that step aside, under a name by which it isn't found any more."""
+        """Renames the checkpoint of that step, so that it is no longer found."""
         self._put_aside(path_of(self._folder, step), "diverged")
 
     def _write(self, snapshot: Snapshot) -> None:
         self.written = False
-        # A step can overflow weights and still have a finite loss; only the next one's tells.
+        # A step can overflow weights and still have a finite loss; only the next step's loss shows it.
         if not all(np.isfinite(snapshot.arrays[name]).all() for name in snapshot.finite):
             warn(f"no checkpoint at step {snapshot.step}: some weights aren't finite.")
             return
@@ -128,7 +128,7 @@ class Checkpoints:
             if self.error is None:
                 warn(
                     f"the checkpoint at step {snapshot.step} can't be written to {self._folder} "
-                    f"({error.strerror or error}); training goes on, earlier checkpoints are intact."
+                    f"({error.strerror or error}); training continues, and earlier checkpoints are intact."
                 )
             self.error = error
             return
@@ -137,14 +137,14 @@ class Checkpoints:
         self._prune()
 
     def _prune(self) -> None:
-        """Removes all but the last ones and those that they take for the best: each may have to be gone back to."""
+        """Removes all but the last ones and the best ones that they record: training may return to any of them."""
         steps = sorted(_steps(self._folder))
         last = steps[-self._keep :]
         best = {self._best(step) for step in last}
         for step in steps:
             if step not in last and step not in best:
                 path_of(self._folder, step).unlink(missing_ok=True)
-        for left in self._folder.glob(".step-*.tmp"):  # of a process that was killed while it wrote
+        for left in self._folder.glob(".step-*.tmp"):  # left by a process that was killed while writing
             left.unlink(missing_ok=True)
 
     def _best(self, step: int) -> int | None:
@@ -154,22 +154,22 @@ class Checkpoints:
         return self._best_of[step]
 
     def _put_aside(self, path: Path, why: str) -> None:
-        """Renames a checkpoint, so that it doesn't count as one of the last."""
-        with contextlib.suppress(OSError):  # in a folder that can't be written the file is skipped again next time
+        """Renames a checkpoint, so that it is no longer found."""
+        with contextlib.suppress(OSError):  # if the folder can't be written, the file is skipped again next time
             path.rename(path.with_name(f"{path.name}.{why}"))
 
 
 class Checkpointing:
-    """Saves the state when it is time.
+    """Saves the state when a checkpoint is due.
 
-    The best epoch moves with the checkpoint that is on disk: while that is being written, the snapshot says that it is
-    the best, and if it can't be written, the one before is the best again.
+    The best epoch is always one whose checkpoint is on disk: if that of a new best epoch can't be written, the one
+    before is the best again.
 
     Args:
         checkpoints: where to; None saves nothing.
         every: how often.
         best: the metric of an epoch that decides which checkpoint is the best, or None.
-        maximize: whether more of that metric is better.
+        maximize: whether a higher value of that metric is better.
     """
 
     def __init__(self, checkpoints: Checkpoints | None, every: Every, best: str | None, maximize: bool = False):
@@ -187,7 +187,7 @@ class Checkpointing:
         return self._checkpoints.error if self._checkpoints else None
 
     def newest(self) -> Snapshot | None:
-        """Returns the last checkpoint that is intact, or None.
+        """Returns the last intact checkpoint, or None.
 
         Raises:
             ResumeError: another version of kerasdl wrote it.
@@ -201,14 +201,14 @@ class Checkpointing:
             return None
         best = best_step(snapshot.values)
         if best is not None and not self._checkpoints.has(best):
-            warn(f"the best checkpoint, of step {best}, isn't there any more; the best is looked for anew.")
+            warn(f"the best checkpoint, at step {best}, is missing; from here on the best is determined anew.")
             return replace(snapshot, values={**snapshot.values, "best": None})
         return snapshot
 
     def last_good(self, step: int) -> Snapshot | None:
-        """Returns the checkpoint to go back to when the loss of the last of `step` steps isn't finite, or None."""
+        """Returns the checkpoint to return to when the loss of the last of `step` steps isn't finite, or None."""
         snapshot = self.newest()
-        # Weights whose very next loss isn't finite were lost already, whatever the learning rate.
+        # If the very next loss isn't finite, the saved weights had already diverged, whatever the learning rate.
         while self._checkpoints and snapshot and snapshot.step == step - 1:
             self._checkpoints.discard(snapshot.step)
             snapshot = self.newest()
@@ -219,15 +219,15 @@ class Checkpointing:
         return self._every.distance(step)
 
     def after_call(self, state: "TrainingState", progress: Progress) -> None:
-        """Saves in the middle of an epoch, if it is time."""
+        """Saves in the middle of an epoch, if a checkpoint is due."""
         if self._checkpoints and self._every.due(progress.step):
             self.save(state, progress)
 
     def after_epoch(self, state: "TrainingState", progress: Progress, metrics: Mapping[str, float]) -> None:
-        """Saves at the end of an epoch, if it is time or the epoch is the best so far."""
+        """Saves at the end of an epoch, if a checkpoint is due or the epoch is the best so far."""
         if self._checkpoints is None:
             return
-        self._settle(progress)
+        self._settle_best(progress)
         before = progress.best
         is_best = self._best is not None and self._is_better(metrics[self._best], before)
         if is_best:
@@ -237,7 +237,7 @@ class Checkpointing:
         self._is_best_being_written, self._best_before = is_best, before
 
     def finish(self, state: "TrainingState", progress: Progress) -> None:
-        """Saves where training ends or a signal stopped it, and returns when that is on disk."""
+        """Saves when training ends or a signal stops it, and returns when the file is on disk."""
         if self._checkpoints is None:
             return
         self._checkpoints.wait()
@@ -245,19 +245,19 @@ class Checkpointing:
         if self._saved_at != progress.step or progress.done or self._checkpoints.error:
             self.save(state, progress)
         self._checkpoints.wait()
-        self._settle(progress)
+        self._settle_best(progress)
 
     def save(self, state: "TrainingState", progress: Progress) -> None:
         """Saves the present state; the file is written in the background."""
         if self._checkpoints is None:
             return
-        self._settle(progress)
+        self._settle_best(progress)
         self._checkpoints.save(state.capture())
         self._saved_at = progress.step
         self._every.happened()
 
-    def _settle(self, progress: Progress) -> None:
-        """Waits for the checkpoint of the best epoch, if it is being written, and takes `best` back if it failed."""
+    def _settle_best(self, progress: Progress) -> None:
+        """Waits for the checkpoint of the best epoch, if it is being written, and reverts `best` if that failed."""
         if self._checkpoints is None or not self._is_best_being_written:
             return
         self._checkpoints.wait()

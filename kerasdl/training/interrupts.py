@@ -1,7 +1,7 @@
-"""Signals that stop cleanly: the first asks the loop to stop after its call, a second Ctrl-C ends it at once.
+"""Signals that stop cleanly: the first makes the loop stop after its call, a second Ctrl-C ends the process at once.
 
-A terminal that is closed, or an ssh connection that is lost, sends SIGHUP. From then on nothing can be shown there, and
-whoever tries gets an error; what is still said then goes nowhere, so that it can't cost what is being saved.
+A terminal that is closed, or an ssh connection that is lost, sends SIGHUP. From then on writing to the terminal fails,
+so further output is discarded: an error must not prevent the state from being saved.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-# What `Interrupts.requested` says when no signal, but a pruner ends the run.
+# The value of `Interrupts.requested` when not a signal but a pruner ends the run.
 PRUNED = "PRUNED"
 # Signals after which the system may soon kill the process: there is time to save the state, and for nothing else.
 URGENT = ("SIGTERM", "SIGHUP")
@@ -28,10 +28,10 @@ class Interrupts:
     signal handlers, nothing is changed.
 
     Attributes:
-        second: what answers the second SIGINT. In a notebook a KeyboardInterrupt; the command line sets it to the
+        second: handles the second SIGINT. In a notebook it raises KeyboardInterrupt; the command line sets it to the
             system's own handler, which ends the process even while TensorFlow computes or a file is uploaded.
-        requested: the signal that came, `SIGINT`, `SIGTERM` or `SIGHUP`; None if none did. Whoever else wants training
-            to stop may set it.
+        requested: the signal that came, `SIGINT`, `SIGTERM` or `SIGHUP`; None if none did. Other code may set it
+            to stop training.
 
     Args:
         notice: what the first signal prints.
@@ -54,9 +54,9 @@ class Interrupts:
         is_command_line = self.second is signal.SIG_DFL
         for number, handler in self._previous.items():
             if self.requested and is_command_line and number == signal.SIGINT:
-                continue  # a Ctrl-C that came keeps what the next one does, until the process has ended
+                continue  # after a first Ctrl-C, the second one ends the process, also outside the block
             if self.requested and is_command_line and number in _hangup():
-                handler = signal.SIG_IGN  # a closed terminal sends it more than once, the shell and the system each
+                handler = signal.SIG_IGN  # a closed terminal sends it twice: from the shell and from the system
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
@@ -64,8 +64,8 @@ class Interrupts:
         signal.signal(signal.SIGINT, self.second)
         if number in _hangup():
             _leave_terminal()
-        hint = "Ctrl-C again to stop at once." if number == signal.SIGINT else "The run can be resumed."
-        # The terminal may be gone, or be written to at this very moment: stopping matters more than saying so.
+        hint = "Press Ctrl-C again to stop at once." if number == signal.SIGINT else "The run can be resumed."
+        # The terminal may be gone, or be in the middle of a write: stopping matters more than the message.
         with contextlib.suppress(OSError, RuntimeError):
             print(f"\n{self._notice} {hint}", file=sys.stderr, flush=True)
 
@@ -77,7 +77,7 @@ def _hangup() -> tuple[int, ...]:
 
 
 def _leave_terminal() -> None:
-    """Lets the standard streams that were a terminal which is gone lead nowhere; files, pipes, a live terminal stay."""
+    """Redirects standard streams whose terminal is gone to the null device; files, pipes and a live terminal stay."""
     poll = select.poll()
     for stream in _STANDARD_STREAMS:
         poll.register(stream, 0)

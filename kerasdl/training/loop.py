@@ -1,9 +1,9 @@
 """The compiled loop: many steps a call, one round trip to Python an interval.
 
-A `tf.while_loop` inside one `tf.function` gathers each batch from data that is already there, sets the learning rate,
-runs the task's step and adds up its statistics on the device. It stops by itself at the first loss that isn't finite.
-The number of steps is an argument, so calls of any length share one trace. Sums go into a call and come out of it, in
-float64: every step is added to the same sum in the same order, however the steps are cut into calls.
+A `tf.while_loop` inside one `tf.function` gathers each batch from the data, sets the learning rate, runs the task's
+step and adds up its statistics on the device. It stops at the first loss that isn't finite. The number of steps is an
+argument, so calls of any length share one trace. A call takes the sums so far and returns them, in float64: every step
+is added to the same sum in the same order, however many steps a call has.
 """
 
 import time
@@ -20,10 +20,10 @@ from kerasdl.training.task import Batch, Evaluated, Statistics, Sums, Task
 
 
 class Steps(NamedTuple):
-    """What one call did.
+    """The results of one call.
 
     Attributes:
-        totals: for each of the sums given, that sum with the statistics of its steps added.
+        totals: for each of the sums given, that sum plus the statistics of the steps.
         losses: float32 (steps,), each step's loss.
         learning_rates: float32 (steps,), the learning rate that each step used.
     """
@@ -34,12 +34,12 @@ class Steps(NamedTuple):
 
 
 class TrainingLoop:
-    """Runs training steps, and holds what they change beyond the task's own weights.
+    """Runs training steps, and holds the state that they change besides the task's own.
 
     Args:
         task: what a step computes.
-        split: gives batches: `epoch(epoch, start_step)` a handle, `batch(handle, step)` a batch in the graph.
-        schedule: factor of the learning rates.
+        split: the training split, a `kerasdl.data.splits.Split`.
+        schedule: gives the factor of the learning rates at each step.
         jit: compile the step with XLA.
     """
 
@@ -56,19 +56,19 @@ class TrainingLoop:
 
     @property
     def _optimizer(self) -> Any:
-        """The one whose learning rate is logged, and changed by callbacks."""
+        """The optimizer whose learning rate is logged, and changed by callbacks."""
         return next(iter(self._task.optimizers.values()))
 
     def run(self, handle: Any, first: int, count: int, *totals: Sums) -> Steps:
-        """Runs `count` steps of an epoch, the first of which has the number `first` in it.
+        """Runs `count` steps of an epoch, from step `first` of the epoch on.
 
-        It ends early behind the first step whose loss isn't finite, which is then the last of `losses`.
+        It ends early after the first step whose loss isn't finite; that loss is then the last of `losses`.
 
         Args:
-            handle: the split's, for that epoch.
-            first: number of the first step.
+            handle: of that epoch, from the split's `epoch`.
+            first: number of the first step, counted from 0 in the epoch.
             count: number of steps.
-            totals: sums so far, float64, to which the steps are added; a single one of zeros if none is given.
+            totals: sums so far, float64, to which the steps are added; by default a single one of zeros.
         """
         self.adopt_learning_rate()
         totals = totals or (_zeros(self._task.shapes(training=True)),)
@@ -79,14 +79,14 @@ class TrainingLoop:
         return Steps(tuple(map(_to_numpy, sums)), losses.numpy()[:done], rates.numpy()[:done])
 
     def adopt_learning_rate(self) -> None:
-        """Takes over a change of `optimizer.learning_rate` by a callback: from here on it scales the schedule."""
+        """Adopts a change of `optimizer.learning_rate` by a callback: from here on it scales the schedule."""
         current = float(self._optimizer.learning_rate)
         if current != self._set_rate and self._set_rate:
             self.learning_rate_scale.assign(self.learning_rate_scale * (current / self._set_rate))
         self._set_rate = current
 
     def learning_rate_was_restored(self) -> None:
-        """Tells the loop that the optimizer's learning rate now belongs to the present scale."""
+        """Takes the optimizer's learning rate as restored with the scale, and not as changed by a callback."""
         self._set_rate = float(self._optimizer.learning_rate)
 
     def scale_learning_rate(self, factor: float) -> None:
@@ -123,12 +123,12 @@ class TrainingLoop:
 class EvaluationLoop:
     """Measures a whole split: the statistics of all its examples, added.
 
-    `run` and `batches` call the same compiled function, and only cut the split into other calls. So a later look at
-    single examples has the sums of the evaluation at training's end, to the bit.
+    `run` and `batches` call the same compiled function, with different numbers of steps. So a later evaluation of
+    single examples has the same sums as the one at the end of training, to the bit.
 
     Args:
         task: what a step computes.
-        split: gives batches; see `TrainingLoop`.
+        split: the split, a `kerasdl.data.splits.Split`.
         jit: compile the step with XLA.
     """
 
@@ -142,13 +142,13 @@ class EvaluationLoop:
         self._call = tf.function(self._steps, autograph=False, reduce_retracing=True)
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> Evaluated:
-        """Returns the sums of the whole split, in float64, and its first batch with what the task gives for it.
+        """Returns the sums of the whole split, in float64, and its first batch with the task's outputs for it.
 
         Args:
-            stop: asked between calls of about half a second.
+            stop: checked between calls of about half a second; True ends the evaluation.
 
         Raises:
-            KeyboardInterrupt: `stop` said so.
+            KeyboardInterrupt: `stop` returned True.
         """
         handle, done, calls = self._split.epoch(0), 0, StepsPerExecution("auto")
         total = _zeros(self._task.shapes(training=False))
@@ -165,18 +165,18 @@ class EvaluationLoop:
         return Evaluated(total, *map(_to_numpy, first))
 
     def first(self) -> Evaluated:
-        """Returns what a look at the first batch of the split finds."""
+        """Returns the evaluation of the first batch of the split."""
         return next(self.batches())
 
     def batches(self) -> Iterator[Evaluated]:
-        """Yields each batch of the split, with the sums up to and with it, in float64: a call a batch."""
+        """Yields each batch of the split, with the sums up to and including it, in float64; one call for each batch."""
         handle, total = self._split.epoch(0), _zeros(self._task.shapes(training=False))
         for step in range(self._split.steps):
             total, examples = self._run(handle, step, 1, total)
             yield Evaluated(total, *map(_to_numpy, examples))
 
     def _run(self, handle: Any, first: int, count: int, total: Sums) -> tuple[Sums, tuple[Batch, Batch]]:
-        """Returns the sums with those of `count` steps added, and the last step's batch and outputs on the device."""
+        """Returns the sums plus those of `count` steps, and the last step's batch and outputs on the device."""
         so_far = tf.nest.map_structure(tf.constant, total)
         sums, *examples = self._call(handle, tf.constant(first, tf.int64), tf.constant(count), so_far)
         return _to_numpy(sums), tuple(examples)

@@ -4,15 +4,15 @@ import time
 
 from kerasdl.config.cadence import Cadence
 
-_SECONDS = 0.5  # of a call
+_SECONDS_PER_CALL = 0.5
 
 
 class Every:
-    """Tells when a cadence is due.
+    """Decides when something with a cadence is due.
 
     Args:
         cadence: how often; None for never.
-        steps_per_epoch: training steps an epoch.
+        steps_per_epoch: training steps per epoch.
     """
 
     def __init__(self, cadence: Cadence | None, steps_per_epoch: int):
@@ -21,7 +21,7 @@ class Every:
         self._last = time.monotonic()
 
     def distance(self, step: int) -> float:
-        """Returns the number of steps from `step` to the next one at which it is due, or infinity."""
+        """Returns the number of steps until it is due next, or infinity if no step decides that."""
         return self._steps - step % self._steps if self._steps else float("inf")
 
     def due(self, step: int) -> bool:
@@ -31,15 +31,15 @@ class Every:
         return self._steps is not None and step > 0 and step % self._steps == 0
 
     def happened(self) -> None:
-        """Starts the clock anew."""
+        """Restarts the clock."""
         self._last = time.monotonic()
 
 
 class StepsPerExecution:
     """Chooses how many steps the next compiled call runs.
 
-    Long calls cost the fewest round trips; short ones keep the progress bar moving and Ctrl-C quick. `auto` measures
-    and aims at half a second. How training is cut into calls changes nothing in its result.
+    Long calls need the fewest round trips to Python; short ones keep the progress bar and Ctrl-C responsive. `auto`
+    measures, and aims at half a second. The length of calls doesn't change the result of training.
 
     Args:
         choice: `auto`, or a fixed number of steps >= 1.
@@ -55,13 +55,13 @@ class StepsPerExecution:
         if self._fixed:
             return min(self._fixed, remaining)
         if self._steps_per_second is None:
-            return 1  # the call that traces and compiles: its time says nothing
-        return max(1, min(int(self._steps_per_second * _SECONDS), remaining))
+            return 1  # this call traces and compiles, so its time isn't used
+        return max(1, min(int(self._steps_per_second * _SECONDS_PER_CALL), remaining))
 
     def record(self, steps: int, seconds: float) -> None:
-        """Notes how long a call took."""
+        """Records how long a call took."""
         if self._warm:
             self._steps_per_second = steps / max(seconds, 1e-6)
         else:
             self._warm = True
-            self._steps_per_second = 10 / _SECONDS  # ten steps to measure by
+            self._steps_per_second = 10 / _SECONDS_PER_CALL  # ten steps for the first measurement

@@ -9,7 +9,7 @@ class Profiling:
     """Starts TensorFlow's profiler at one step and stops it at another.
 
     Args:
-        steps: (first, last) steps, counted from the start of training, or None for no profile.
+        steps: (first, last), counted from the start of training; None for no profile.
         folder: where the trace is written; None with no profile.
     """
 

@@ -1,4 +1,4 @@
-"""How far training has come and what it has measured: the part of its state that isn't in variables."""
+"""The progress of training and its metrics: the part of its state that isn't in variables."""
 
 from array import array
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from kerasdl.training.checkpoint_file import best_step
 if TYPE_CHECKING:
     from kerasdl.training.task import Sums
 
-# Names of metrics in earlier versions.
-_FORMER = {"images_per_second": "examples_per_second"}
+# Metrics by the names that earlier versions gave them.
+_FORMER_NAMES = {"images_per_second": "examples_per_second"}
 Arrays = dict[str, np.ndarray]
 Values = dict[str, Any]
 
@@ -25,13 +25,13 @@ def floats() -> array:
 
 @dataclass
 class History:
-    """What happened.
+    """The metrics of a training so far.
 
     Attributes:
         epochs: for each metric its value in each epoch.
         losses: float32, loss of every step.
         learning_rates: float32, learning rate of every step.
-        first_step_at: time (seconds since 1970) at which this process's first call, of one step, was done.
+        first_step_at: time (seconds since 1970) at which this process's first step ended.
     """
 
     epochs: dict[str, list[float]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class History:
 
 
 class Tally:
-    """Statistics added up in float64 over a number of steps, and the seconds that these took.
+    """Sums of statistics over a number of steps, in float64, and the seconds that the steps took.
 
     Args:
         shapes: the shape of each statistic (`kerasdl.training.task.Task.shapes`).
@@ -57,7 +57,7 @@ class Tally:
         self.seconds = 0.0
 
     def add(self, sums: "Sums", steps: int, seconds: float) -> None:
-        """Takes over the new sums, which include those before, and `steps` more steps."""
+        """Replaces the sums by new ones, which include them, and adds the steps and the seconds."""
         self.sums = sums
         self.steps += steps
         self.seconds += seconds
@@ -83,21 +83,21 @@ class Best:
 
 
 class Progress:
-    """Where training stands.
+    """How far training has come.
 
     Args:
         shapes: the shape of each statistic of a training step.
 
     Attributes:
-        epoch: epochs that are done, which is also the number of the present one, counted from 0.
-        done: steps of the present epoch that are done.
-        step: steps of all epochs that are done.
-        epoch_begun: whether callbacks have been told that the present epoch begins.
+        epoch: number of epochs done, which is the number of the present one, counted from 0.
+        done: number of steps done in the present epoch.
+        step: number of steps done in all epochs.
+        epoch_begun: whether `on_epoch_begin` of the callbacks has been called for the present epoch.
         validated_at: the last step at which validation ran in the middle of an epoch.
-        rollbacks: how often training went back after a loss that wasn't finite.
+        rollbacks: how often training returned to a checkpoint after a loss that wasn't finite.
         best: the best epoch so far.
-        measured: for the fingerprint of the weights that an epoch's end was measured with, that epoch, from 0. Kept
-            only if there are callbacks, which may put such weights back.
+        measured: by the fingerprint of the weights that an epoch was measured with, the number of that epoch, from 0.
+            Kept only if there are callbacks, which may restore such weights.
         epoch_tally, interval_tally: statistics since the present epoch, or interval of reports, began.
     """
 
@@ -119,7 +119,7 @@ class Progress:
     def record(
         self, losses: np.ndarray, learning_rates: np.ndarray, totals: "tuple[Sums, ...]", seconds: float
     ) -> None:
-        """Takes in what a call of the loop did; `totals` are the epoch's and the interval's."""
+        """Records the results of a call of the loop; `totals` are the sums of the epoch and of the interval."""
         count = len(losses)
         self.done += count
         self.step += count
@@ -137,7 +137,7 @@ class Progress:
         self.epoch_tally.clear()
 
     def state(self) -> tuple[Arrays, Values]:
-        """Returns all of it, as arrays and as values that JSON can hold."""
+        """Returns the state as arrays and as values that JSON can hold."""
         history = self.history
         arrays: Arrays = {
             "history/losses": np.array(history.losses, np.float32),
@@ -155,14 +155,14 @@ class Progress:
         return arrays, values
 
     def restore(self, arrays: Mapping[str, np.ndarray], values: Values) -> None:
-        """Takes over what `state` returned."""
+        """Restores what `state` returned."""
         for name in self._COUNTERS:
             setattr(self, name, values[name])
-        # Earlier versions took a NaN for the best.
+        # In earlier versions a NaN could be the best.
         self.best = Best(**values["best"]) if best_step(values) is not None else None
         self.measured = dict(values.get("measured", {}))  # absent without callbacks, and from earlier versions
         history = self.history
-        history.epochs = {_FORMER.get(name, name): list(series) for name, series in values["epochs"].items()}
+        history.epochs = {_FORMER_NAMES.get(name, name): list(series) for name, series in values["epochs"].items()}
         history.losses = array("f", arrays["history/losses"].tobytes())
         history.learning_rates = array("f", arrays["history/learning_rates"].tobytes())
         for name in ("epoch_tally", "interval_tally"):

@@ -1,20 +1,20 @@
-"""Ends a run early that is one trial of many, when whoever compares the trials says so."""
+"""Ends a trial of a sweep early when the sweep's pruner decides so."""
 
 from collections.abc import Callable, Sequence
 
 from kerasdl.training.interrupts import PRUNED, Interrupts
 from kerasdl.training.reports import Metrics
 
-# Takes the epochs and the training steps that are done, and the metrics of an evaluation.
+# Receives the number of epochs and of training steps done, and the metrics of an evaluation.
 ShouldPrune = Callable[[int, int, Metrics], bool]
 
 
 class Pruning:
-    """Reports each evaluation, and stops training if the answer is to prune it.
+    """Reports each evaluation, and stops training if the answer is to prune the run.
 
     Args:
         should_prune: receives each evaluation and returns whether to end the run.
-        interrupts: what training checks between two calls.
+        interrupts: how training is stopped between two calls.
         epochs: of the whole run; after the last one there is nothing to prune.
     """
 
@@ -28,7 +28,7 @@ class Pruning:
         self._epoch = epoch
 
     def on_interval(self, step: int, metrics: Metrics, learning_rates: Sequence[float]) -> None:
-        """Has no evaluation."""
+        """There is no evaluation in an interval."""
 
     def on_validation(self, step: int, metrics: Metrics) -> None:
         self._report(self._epoch, step, metrics)
@@ -37,7 +37,7 @@ class Pruning:
         self._report(epoch + 1, step, metrics)
 
     def on_rollback(self, step: int, attempt: int) -> None:
-        """Evaluations that come again are reported again."""
+        """Evaluations that are repeated are reported again."""
 
     def _report(self, epoch: int, step: int, metrics: Metrics) -> None:
         if self._should_prune(epoch, step, metrics) and epoch < self._epochs:

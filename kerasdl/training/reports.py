@@ -1,4 +1,4 @@
-"""Reports on how training goes: after a call, an interval, a validation, an epoch, to every listener."""
+"""Reports on the progress of training, to every listener: after a call, an interval, a validation, an epoch."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -14,13 +14,13 @@ Metrics = dict[str, float]
 
 
 class Listener(Protocol):
-    """Receives reports on a training. `step` counts all training steps so far."""
+    """Receives reports on a training. `step` is the number of training steps so far."""
 
     def on_call(self, epoch: int, step: int, metrics: Metrics) -> None:
         """After each compiled call; `metrics` are those of the epoch so far."""
 
     def on_interval(self, step: int, metrics: Metrics, learning_rates: Sequence[float]) -> None:
-        """Every `interval` steps and at the end; `metrics` and each step's learning rate are those of the interval."""
+        """After every `interval` steps and at the end; `learning_rates` has one for each step of the interval."""
 
     def on_validation(self, step: int, metrics: Metrics) -> None:
         """After a validation in the middle of an epoch."""
@@ -29,7 +29,7 @@ class Listener(Protocol):
         """After each epoch and its validation."""
 
     def on_rollback(self, step: int, attempt: int) -> None:
-        """Training has gone back to `step`, for the `attempt`th time, because a loss wasn't finite."""
+        """After training returned to `step`, for the `attempt`th time, because a loss wasn't finite."""
 
 
 class Reports:
@@ -37,7 +37,7 @@ class Reports:
 
     Args:
         task: names the metrics.
-        progress: where training stands.
+        progress: how far training has come.
         interval: steps between two reports of `on_interval`.
         listeners: receive the reports.
     """
@@ -65,7 +65,7 @@ class Reports:
             self.interval()
 
     def interval(self) -> None:
-        """At the end of an interval, or of training in the middle of one; nothing if no step has been done in it."""
+        """At the end of an interval or, within one, of training; does nothing if the interval has no step yet."""
         passed, history = self._progress.interval_tally, self._progress.history
         if not passed.steps:
             return
@@ -89,6 +89,6 @@ class Reports:
             listener.on_epoch(self._progress.epoch, self._progress.step, dict(metrics))
 
     def rollback(self) -> None:
-        """After training has gone back."""
+        """After training has returned to a checkpoint."""
         for listener in self._listeners:
             listener.on_rollback(self._progress.step, self._progress.rollbacks)

@@ -1,4 +1,4 @@
-"""A loss that isn't finite: noticed at its step, and what to do about it."""
+"""Detects a loss that isn't finite, at its step, and decides what to do about it."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from kerasdl.training.progress import Progress
 
 @dataclass(frozen=True)
 class Rollback:
-    """What to do when a loss isn't finite: go back to the last checkpoint with the learning rate times `factor`.
+    """What to do when a loss isn't finite: return to the last checkpoint, with the learning rate times `factor`.
 
     Attributes:
         factor: in (0, 1).
-        limit: how often at most; 0 stops at the first such loss.
+        limit: the maximum number of returns; 0 stops training at the first such loss.
     """
 
     factor: float = 0.5
@@ -24,10 +24,10 @@ class Rollback:
 
 
 class NotFinite(Exception):
-    """A loss that isn't finite; says where.
+    """A loss that isn't finite; the message names the step and the batch.
 
     Attributes:
-        examples: where the examples of the batch stand in the split that they are read from.
+        examples: positions of the batch's examples in the split that they are read from.
     """
 
     def __init__(self, where: str, examples: Sequence[int]):
@@ -47,7 +47,7 @@ def check_finite(progress: Progress, train: Split) -> None:
     )
 
 
-def given_up(error: NotFinite, last_good: Snapshot | None, rollbacks: int) -> TrainingError:
+def training_error(error: NotFinite, last_good: Snapshot | None, rollbacks: int) -> TrainingError:
     """Returns the error that ends a training whose loss isn't finite."""
     tried = f" after {rollbacks} rollbacks" if rollbacks else ""
     kept = f" The last good checkpoint is at step {last_good.step}." if last_good else ""

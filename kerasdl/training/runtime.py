@@ -1,7 +1,7 @@
 """The process's own settings: device, threads, precision, determinism, log level.
 
 TensorFlow reads some of them when it is imported and others before its first operation, so `configure` comes first in
-a run. Within one process (a notebook) device, threads and determinism can't be taken back; precision can.
+a run. Within one process (a notebook) device, threads and determinism can't be changed again; precision can.
 """
 
 import logging
@@ -17,11 +17,11 @@ from kerasdl.quiet import quiet
 
 @dataclass(frozen=True)
 class Runtime:
-    """What was chosen.
+    """The settings of the process.
 
     Attributes:
         device: `CPU` or `GPU`.
-        name: the device in words.
+        name: describes the device, e.g. `CPU, 2 threads`.
         jit: whether steps are compiled with XLA.
         deterministic: whether the same seed gives the same bits.
     """
@@ -38,7 +38,7 @@ def import_tensorflow() -> None:
     If the import fails, they are shown.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    # Each run of a process traces its own loops, once; TensorFlow takes them for one function traced again and again.
+    # Each run in a process traces its own loops once; TensorFlow would warn of one function that is traced repeatedly.
     logging.getLogger("tensorflow").addFilter(_is_not_about_retracing)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet():
@@ -53,8 +53,8 @@ def configure(trainer, threads: int | None = None) -> Runtime:
     """Applies the `trainer` group's device, threads and determinism, and imports TensorFlow.
 
     Args:
-        trainer: the group.
-        threads: where `trainer.threads` is null; None: all cores.
+        trainer: the `trainer` node of the configuration.
+        threads: used if `trainer.threads` is null; None: all cores.
 
     Raises:
         ConfigError: there is no GPU, or the process has already started TensorFlow with other settings.
@@ -73,7 +73,7 @@ def configure(trainer, threads: int | None = None) -> Runtime:
     if trainer.device == "gpu" and not gpus:
         raise ConfigError(
             "trainer.device=gpu, but TensorFlow sees no GPU. Use trainer.device=cpu, or set "
-            "TF_CPP_MIN_LOG_LEVEL=0 to see what it misses (often pip install tensorflow[and-cuda])."
+            "TF_CPP_MIN_LOG_LEVEL=0 to see what is missing (often pip install tensorflow[and-cuda])."
         )
     try:
         if trainer.device == "cpu":
@@ -88,7 +88,7 @@ def configure(trainer, threads: int | None = None) -> Runtime:
             "trainer.device and trainer.threads can't change in a process in which TensorFlow has already run. "
             "Start a new process, or restart the notebook's kernel."
         ) from error
-    # XLA has no deterministic gradient of max pooling, so `auto` gives way to whichever of the two was asked for.
+    # XLA has no deterministic gradient of max pooling, so if one of the two is set, `auto` turns the other off.
     deterministic = not gpus and trainer.jit is not True if trainer.deterministic == "auto" else trainer.deterministic
     if deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -122,7 +122,7 @@ def precision_and_device(trainer, threads: int | None = None) -> Iterator[Runtim
 
 @contextmanager
 def numerics_checked(check: bool) -> Iterator[None]:
-    """Inside the block, if `check`, the first operation that makes a NaN or an infinity raises an error naming it."""
+    """If `check`, the first operation in the block that gives a NaN or an infinity raises an error that names it."""
     if not check:
         yield
         return
@@ -136,19 +136,19 @@ def numerics_checked(check: bool) -> Iterator[None]:
     except tf.errors.InvalidArgumentError as error:
         if "CheckNumerics" not in str(error):
             raise
-        raise TrainingError(f"the first value that isn't finite: {_culprit(str(error))}") from error
+        raise TrainingError(f"the first value that isn't finite: {_failed_operation(str(error))}") from error
     finally:
         tf.debugging.disable_check_numerics()
 
 
-def _culprit(message: str) -> str:
+def _failed_operation(message: str) -> str:
     """Returns values, operation and line of code from the check's message, which is a page long."""
     values = re.search(r"Tensor had ([\w ,+-]+?) values", message)
     operation = re.search(r"Detected at node (\S+)/CheckNumerics", message)
     found = [
         f"{values[1] if values else 'NaN or infinity'} in the output of {operation[1] if operation else 'an operation'}"
     ]
-    # Frames of the program's own and of Keras's layers tell more than those of TensorFlow below them.
+    # Frames of the program and of Keras's layers are more useful than those of TensorFlow below them.
     frames = [line for line in re.findall(r"\+ (\S+ \(L\d+\) \w+)", message) if "tensorflow/python/" not in line]
     if frames:
         found.append(f"made at {frames[-1]}")

@@ -1,7 +1,7 @@
 """Learning rate schedules: the factor that multiplies the optimizer's learning rate, a pure function of the step.
 
-A schedule holds no state, so training that goes on from a step goes on with that step's learning rate. Lengths are in
-epochs or steps (`unit`). After a linear warm-up from 0, the schedule's own clock starts.
+A schedule has no state, so training that resumes at a step has that step's learning rate. Lengths are in epochs or
+steps (`unit`). The schedule itself begins after a linear warm-up from 0.
 """
 
 import math
@@ -13,12 +13,12 @@ import tensorflow as tf
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(ABC):
-    """Common to all schedules.
+    """The base class of all schedules.
 
     Args:
-        unit: `epochs` or `steps`, what `warmup` and the lengths count.
+        unit: of `warmup` and the lengths: `epochs` or `steps`.
         warmup: length of the linear rise, >= 0: step s of n warm-up steps has the factor (s + 1) / n.
-        steps_per_epoch: training steps an epoch.
+        steps_per_epoch: training steps per epoch.
         total_steps: steps of the whole training.
     """
 
@@ -45,7 +45,7 @@ class Schedule(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
-    """The learning rate stays."""
+    """The learning rate is constant."""
 
     def factor_at(self, time: tf.Tensor) -> tf.Tensor:
         return tf.ones_like(time)
@@ -64,7 +64,7 @@ class Step(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Exponential(Schedule):
-    """The learning rate falls smoothly by `factor` over each length of `every`."""
+    """The learning rate decays smoothly, by `factor` over each length of `every`."""
 
     every: float = 1.0
     factor: float = 0.95

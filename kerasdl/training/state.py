@@ -1,12 +1,12 @@
 """The state of a training: everything that decides its next step, in one object.
 
     networks    every variable by role, the random generators of dropout among them
-    optimizers  every variable by role: iterations, momenta, averages, accumulated gradients, the loss scale
+    optimizers  every variable by role: iterations, momenta, averages, accumulated gradients, loss scale
     loop        step and learning rate scale
     callbacks   their counters, best values and best weights
     progress    epoch, step, history, the running sums of the epoch and of the interval
 
-The order of the examples and what is random in a step need no state: they are functions of the seed and the step.
+The order of the examples and the random numbers of a step need no state: they are functions of the seed and the step.
 """
 
 import re
@@ -26,14 +26,14 @@ from kerasdl.training.task import Task
 
 
 class TrainingState:
-    """Takes snapshots of a training and goes back to them.
+    """Takes snapshots of a training and restores them.
 
     Args:
         task: networks and optimizers.
-        model: the one that callbacks see.
+        model: the model that callbacks see.
         loop: the training loop.
         callbacks: Keras callbacks, in the configuration's order.
-        progress: where training stands.
+        progress: how far training has come.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class TrainingState:
         return Snapshot(arrays, values, finite)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Goes back to `snapshot`; to be called when callbacks have been told that training begins.
+        """Restores `snapshot`; to be called after `on_train_begin` of the callbacks.
 
         Raises:
-            ResumeError: it is of another network, optimizer or other callbacks; nothing has been changed then.
+            ResumeError: it is of another network or optimizer, or of other callbacks; nothing has been changed.
         """
         variables = self._variables()
         snapshot = with_roles(snapshot, self._task)
@@ -101,20 +101,20 @@ class TrainingState:
             if name not in there or name not in here:
                 raise _mismatch(f"{name} is only in {'this network' if name in here else 'the checkpoint'}")
             if there[name].shape != tuple(here[name].shape):
-                raise _mismatch(f"{name} has shape {there[name].shape} there, {tuple(here[name].shape)} here")
+                raise _mismatch(f"{name} had shape {there[name].shape} and now has {tuple(here[name].shape)}")
         before, now = snapshot.values["optimizers"], self._optimizer_names()
         for role in before:
             if before[role] != now[role]:
-                raise _mismatch(f"the optimizer was {before[role]} there, is {now[role]} here")
+                raise _mismatch(f"the optimizer was {before[role]} and is now {now[role]}")
         saved = [callback["class"] for callback in snapshot.values["callbacks"]]
         own = [type(callback).__name__ for callback in self._callbacks]
         if saved != own:
-            raise _mismatch(f"callbacks were {', '.join(saved) or 'none'} there, {', '.join(own) or 'none'} here")
+            raise _mismatch(f"callbacks were {', '.join(saved) or 'none'} and are now {', '.join(own) or 'none'}")
 
 
 def network_variables(task: Task) -> dict[str, Any]:
     """Returns the variables of all networks by their names in a snapshot: `networks/<role>/<number>/<name>`."""
-    # Numbered, since a layer's name depends on how many a process has made before.
+    # Numbered, since a layer's name depends on how many layers the process has created before.
     return {
         f"networks/{role}/{i:04d}/{variable.name}": variable
         for role, network in task.networks.items()
@@ -151,5 +151,5 @@ def with_roles(snapshot: Snapshot, task: Task) -> Snapshot:
 def _mismatch(difference: str) -> ResumeError:
     return ResumeError(
         f"the checkpoint is of another network, optimizer or set of callbacks: {difference}. "
-        "Continue it with the code and configuration that it was made with, or start afresh with resume=never."
+        "Resume with the code and configuration that wrote it, or start a new run with resume=never."
     )

@@ -1,4 +1,4 @@
-"""What the loop asks of a task: a step, an evaluation, and the sums that they add up.
+"""The interface of a task: a training step, an evaluation step, and metrics from their sums.
 
 A task owns its networks and optimizers by role and decides what a step computes: forward pass, loss, gradients,
 metrics. The loop only knows that a step returns *statistics*, named float32 tensors that may be added over steps, calls
@@ -27,12 +27,12 @@ Arrays = dict[str, np.ndarray]
 
 
 class Evaluated(NamedTuple):
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
         sums: of the whole split.
         batch: the features of some of its examples, (b, *shape) each.
-        outputs: what the task gives for them.
+        outputs: the task's outputs for them.
     """
 
     sums: Sums
@@ -45,10 +45,10 @@ class Task:
 
     Attributes:
         networks: the networks by role, e.g. `generator` and `discriminator`; all of them are saved in checkpoints.
-        optimizers: the optimizers by role; empty where a trained network is only looked at. The first one's learning
-            rate is the one that is logged, and that callbacks see and change. All follow the schedule.
-        trains: for an optimizer's role the roles of the networks that it trains, where that is another than its own.
-        metrics: for each name that `results` gives `minimize` or `maximize`.
+        optimizers: the optimizers by role; empty where nothing is trained. The learning rate of the first is logged,
+            and callbacks see and change it. All follow the schedule.
+        trains: by an optimizer's role, the roles of the networks that it trains, unless it is its own role only.
+        metrics: for each metric of `results`, `minimize` or `maximize`.
         pictures_every: epochs between two calls of `pictures` during training; 0 for none before the end.
     """
 
@@ -63,12 +63,12 @@ class Task:
         raise NotImplementedError
 
     def prepare(self, batch: Batch, step: tf.Tensor) -> Batch:
-        """Returns a training batch with all that is random done to it: augmentation, views, noise, an adversary.
+        """Returns a training batch after all random changes: augmentation, views, noise, an adversary.
 
         Args:
             batch: as the data has it.
-            step: int64 scalar, the number of training steps done before. What is random must be a function of it and
-                of the run's seed (`TaskContext.key`), so that a resumed run draws the same numbers.
+            step: int64 scalar, the number of training steps done before. Random numbers must be a function of it and of
+                the run's seed (`TaskContext.key`), so that a resumed run draws the same ones.
         """
         return batch
 
@@ -77,33 +77,33 @@ class Task:
         raise NotImplementedError
 
     def evaluation_step(self, batch: Batch) -> tuple[Statistics, Batch]:
-        """Measures a batch as the data has it, changing nothing.
+        """Evaluates a batch as the data has it, without changing any state.
 
         Returns:
-            Its statistics, and what the networks give for its examples: named tensors (b, ...).
+            Its statistics, and the outputs of the networks for its examples: named tensors (b, ...).
         """
         raise NotImplementedError
 
     def results(self, sums: Sums) -> dict[str, float]:
-        """Returns the metrics that the added statistics stand for; `loss` is always among them."""
+        """Returns the metrics from sums of statistics; `loss` is always among them."""
         raise NotImplementedError
 
     def pictures(self, evaluated: Evaluated) -> "dict[str, Figure]":
-        """Returns what a person wants to see of an evaluation, by file name; by default nothing."""
+        """Returns pictures of an evaluation, by file name; none by default."""
         return {}
 
     def serving(self) -> "tuple[keras.Model, Signature]":
-        """Returns the model to hand over, from raw features to what a user wants, and its signature."""
+        """Returns the model for use after training, from raw features to predictions, and its signature."""
         raise NotImplementedError
 
 
 def trained_weights(task: Task, role: str) -> list[keras.Variable]:
-    """Returns the weights that the optimizer of that role trains."""
+    """Returns the weights that the optimizer of a role trains."""
     return [weight for each in task.trains.get(role, (role,)) for weight in task.networks[each].trainable_weights]
 
 
 def one_model(networks: Mapping[str, keras.Model]) -> keras.Model:
-    """Returns a model that has the weights of all networks, for callbacks and fingerprints; a single one is itself."""
+    """Returns a model that has the weights of all networks, for callbacks and fingerprints: a single one itself."""
     if len(networks) == 1:
         return next(iter(networks.values()))
     return _Networks(networks)

@@ -1,7 +1,7 @@
 """Training from the first epoch, or from a checkpoint, to the last: calls of the compiled loop, validation, callbacks,
-checkpoints, and word of it all.
+checkpoints and reports.
 
-The trainer measures and reports; who listens (the terminal, MLflow) is none of its business.
+The trainer measures and reports; it does not know its listeners (the terminal, MLflow).
 """
 
 import time
@@ -21,12 +21,12 @@ from kerasdl.training.pacing import Every, StepsPerExecution
 from kerasdl.training.profiling import Profiling
 from kerasdl.training.progress import History, Progress
 from kerasdl.training.reports import Listener, Metrics, Reports
-from kerasdl.training.rollback import NotFinite, Rollback, check_finite, given_up
+from kerasdl.training.rollback import NotFinite, Rollback, check_finite, training_error
 from kerasdl.training.state import TrainingState
 from kerasdl.training.task import Task, one_model
 
-# Of an epoch's metrics, those that tell how its training went, and nothing of the weights that it ended with.
-_COURSE = ("learning_rate", "examples_per_second", "seconds")
+# Metrics of an epoch's training, which say nothing about the weights that it ended with.
+_TRAINING_ONLY = ("learning_rate", "examples_per_second", "seconds")
 
 
 class Trainer:
@@ -42,10 +42,10 @@ class Trainer:
         steps_per_call: `auto` or a number.
         interval: steps between two reports of `on_interval`.
         validate_every: when validation runs in the middle of an epoch.
-        checkpointing: when the state is saved, and where to.
+        checkpointing: when and where the state is saved.
         rollback: what to do when a loss isn't finite.
         profiling: which steps to profile.
-        listeners: who wants to know.
+        listeners: receive the reports.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Trainer:
         self._checkpointing = checkpointing
         self._rollback = rollback
         self._profiling = profiling
-        # A callback that hooks batches gets a call for each, as Keras's own `fit` would give it.
+        # A callback that hooks batches is called for each batch, as in Keras's own `fit`.
         self._by_batch = hooks_batches(callbacks)
         self._may_put_weights_back = bool(callbacks)
         self._calls = StepsPerExecution(1 if self._by_batch else steps_per_call)
         self._model = one_model(task.networks)
-        self._model.compile(optimizer=next(iter(task.optimizers.values())))  # callbacks look for model.optimizer
+        self._model.compile(optimizer=next(iter(task.optimizers.values())))  # callbacks use model.optimizer
         self._callbacks = keras.callbacks.CallbackList(
             list(callbacks), model=self._model, epochs=epochs, steps=train.steps, verbose=0
         )
@@ -98,14 +98,14 @@ class Trainer:
 
     @property
     def rollbacks(self) -> int:
-        """How often training went back because a loss wasn't finite."""
+        """How often training returned to a checkpoint because a loss wasn't finite."""
         return self._progress.rollbacks
 
     def begin(self) -> int:
-        """Tells callbacks that training begins, and goes back to the last checkpoint, if there is one.
+        """Calls `on_train_begin` of the callbacks and restores the last checkpoint, if there is one.
 
         Returns:
-            The step that training goes on from.
+            The step at which training begins or resumes.
 
         Raises:
             ResumeError: the checkpoint is of another network.
@@ -120,10 +120,10 @@ class Trainer:
         """Trains to the last epoch, a callback's stop, or a signal.
 
         Raises:
-            TrainingError: a loss isn't finite, and going back is not allowed (any more).
+            TrainingError: a loss isn't finite, and no (further) rollback is allowed.
         """
         progress = self._progress
-        if self._rollback.limit and not progress.step:  # there is something to go back to from the start
+        if self._rollback.limit and not progress.step:  # so that a rollback is possible from the start
             self._checkpointing.save(self._state, progress)
         logs: Metrics = {}
         try:
@@ -133,24 +133,24 @@ class Trainer:
                 try:
                     logs = self._run_epoch(interrupts) or logs
                 except NotFinite as error:
-                    self._go_back(error)
-            # Before on_train_end, so that training can be prolonged as if it had never ended.
+                    self._roll_back(error)
+            # Before on_train_end, so that training can be extended as if it had never ended.
             self._checkpointing.finish(self._state, progress)
         finally:
             self._profiling.stop()
-        # An interval that a signal cut short goes on when the run is resumed.
+        # An interval that a signal interrupts continues when the run is resumed.
         if not interrupts.requested:
             self._reports.interval()
-        # The averaged weights are the result; a callback may still prefer those of an earlier epoch.
+        # The averaged weights are the result, unless a callback restores those of an earlier epoch.
         take_averages(self._task)
         self._callbacks.on_train_end(logs)
         return self.history
 
     def metrics_put_back(self, interrupts: Interrupts) -> Metrics:
-        """Returns the metrics of the model that `fit` has left, where they aren't the last epoch's.
+        """Returns the metrics of the model after `fit`, if they aren't those of the last epoch, else {}.
 
-        If a callback put the weights of an earlier epoch back, they are that epoch's; weights that no epoch ended with
-        are measured on the validation split. {} otherwise, and for a run that a signal stopped or stops now.
+        If a callback restored the weights of an earlier epoch, they are the metrics of that epoch; weights that no
+        epoch ended with are measured on the validation split. {} also for a run that a signal stops.
         """
         progress, epochs = self._progress, self.history.epochs
         if interrupts.requested or not self._may_put_weights_back:
@@ -159,11 +159,11 @@ class Trainer:
         if epoch == progress.epoch - 1:
             return {}
         if epoch is not None:
-            return {name: values[epoch] for name, values in epochs.items() if name not in _COURSE}
+            return {name: values[epoch] for name, values in epochs.items() if name not in _TRAINING_ONLY}
         return self._measure(interrupts) or {}
 
     def _run_epoch(self, interrupts: Interrupts) -> Metrics | None:
-        """Trains, validates and reports what is left of the present epoch; None if a signal came before its end."""
+        """Trains the rest of the present epoch, validates and reports it; None if a signal came before its end."""
         progress = self._progress
         if not progress.epoch_begun:
             self._callbacks.on_epoch_begin(progress.epoch)
@@ -178,7 +178,7 @@ class Trainer:
             "examples_per_second": tally.examples_per_second(),
             "seconds": tally.seconds,
         }
-        # Validation and the callbacks of an epoch's end look at the averaged weights, if the optimizer keeps them.
+        # Validation and the callbacks at an epoch's end see the averaged weights, if the optimizer keeps them.
         with averaged_weights(self._task):
             if self._validation is not None:
                 results = self._validate(interrupts)
@@ -194,7 +194,7 @@ class Trainer:
         return metrics
 
     def _validate(self, interrupts: Interrupts) -> Metrics | None:
-        """Does what `_measure` does, and tells the callbacks."""
+        """Measures as `_measure` does, and calls the callbacks."""
         self._callbacks.on_test_begin()
         results = self._measure(interrupts)
         if results is not None:
@@ -213,12 +213,12 @@ class Trainer:
         return {f"val_{name}": value for name, value in results.items()}
 
     def _train_epoch(self, interrupts: Interrupts) -> None:
-        """Runs the steps that are left of the present epoch, and what is due between them."""
+        """Runs the remaining steps of the present epoch, and what is due between them."""
         progress, steps_per_epoch = self._progress, self._train.steps
         mark = time.perf_counter()
         handle = self._train.epoch(progress.epoch, progress.done)
         if progress.done:
-            mark += self._validate_within_epoch(interrupts)  # a signal may have cut it short
+            mark += self._validate_within_epoch(interrupts)  # a signal may have interrupted it
         while progress.done < steps_per_epoch and not interrupts.requested:
             if self._model.stop_training:
                 break
@@ -232,7 +232,7 @@ class Trainer:
             now = time.perf_counter()
             self._calls.record(count, now - called)
             self.history.first_step_at = self.history.first_step_at or time.time()
-            # The time includes what listeners and callbacks took since the last call.
+            # The time includes that of listeners and callbacks since the last call.
             progress.record(steps.losses, steps.learning_rates, steps.totals, now - mark)
             mark = now
             check_finite(progress, self._train)
@@ -243,7 +243,7 @@ class Trainer:
             mark += self._do_what_is_due(interrupts)
 
     def _distances(self) -> list[float]:
-        """Returns the numbers of steps to where something is due, so that calls end there."""
+        """Returns after how many steps something is due, so that calls end there."""
         step = self._progress.step
         return [
             self._reports.distance(),
@@ -253,7 +253,7 @@ class Trainer:
         ]
 
     def _do_what_is_due(self, interrupts: Interrupts) -> float:
-        """Reports, validates and saves, if it is time; returns the seconds that aren't training's."""
+        """Reports, validates and saves, if due; returns the seconds that don't count as training."""
         progress = self._progress
         self._reports.interval_if_over()
         if progress.done == self._train.steps:
@@ -264,7 +264,7 @@ class Trainer:
         return seconds
 
     def _validate_within_epoch(self, interrupts: Interrupts) -> float:
-        """Validates if it is time and hasn't been done at this step; returns how many seconds that took."""
+        """Validates if that is due and hasn't been done at this step; returns how many seconds it took."""
         progress, start = self._progress, time.perf_counter()
         if self._validation is None or not self._validate_every.due(progress.step):
             return 0.0
@@ -277,24 +277,24 @@ class Trainer:
             self._reports.validation(results)
         return time.perf_counter() - start
 
-    def _go_back(self, error: NotFinite) -> None:
-        """Goes back to the last good checkpoint with a smaller learning rate, if that is allowed.
+    def _roll_back(self, error: NotFinite) -> None:
+        """Returns to the last good checkpoint with a smaller learning rate, if that is allowed.
 
         Raises:
-            TrainingError: it isn't.
+            TrainingError: it isn't allowed.
         """
         progress, rollback = self._progress, self._rollback
         snapshot = self._checkpointing.last_good(progress.step)
         if snapshot is None or progress.rollbacks >= rollback.limit:
-            self._reports.interval()  # the last that is known of this training
-            raise given_up(error, snapshot, progress.rollbacks) from None
+            self._reports.interval()  # the last metrics of this training
+            raise training_error(error, snapshot, progress.rollbacks) from None
         attempt = progress.rollbacks + 1
         self._state.restore(snapshot)
-        # The checkpoint knows of the rollbacks before it was made.
+        # The learning rate scale in the checkpoint includes the rollbacks before it.
         self._loop.scale_learning_rate(rollback.factor ** (attempt - progress.rollbacks))
         progress.rollbacks = attempt
         self._reports.rollback()
         warn(
-            f"{error}; back to step {progress.step}, with the learning rate times {rollback.factor**attempt:g} "
+            f"{error}; returned to step {progress.step}, with the learning rate times {rollback.factor**attempt:g} "
             f"(rollback {attempt} of {rollback.limit})."
         )

@@ -139,7 +139,7 @@ def test_every_other_command_on_a_run_opens_it(mlruns, records, capsys):
     assert "66.67" in table
     assert "49.31" in table
     command("sync")
-    assert "Nothing waits to be sent" in capsys.readouterr().out
+    assert "Nothing to send" in capsys.readouterr().out
 
 
 def test_the_demo_opens_it(mlruns, records):

@@ -31,6 +31,9 @@ def test_a_feature_is_described_by_its_size(feature, words):
         (Features({"image": image(8, 8, 1)}), "8x8x1"),
         (Features({"age": number(), "bmi": number()}, {"y": number()}), "2 numbers, target y (number)"),
         (Features({"age": number(), "image": image(8, 8, 3)}, extras={"weight": number()}), "number, 8x8x3"),
+        (Features({"left": image(8, 8, 1), "right": image(8, 8, 1)}), "2 images of 8x8x1"),
+        (Features({"left": image(8, 8, 1), "right": image(8, 8, 3)}), "8x8x1, 8x8x3"),
+        (Features(dict.fromkeys(("before", "after"), Feature("number", (5,), "float32"))), "2 times 5 numbers"),
     ],
 )
 def test_features_are_described_by_role(features, words):

@@ -89,5 +89,5 @@ def test_what_changes_images_is_refused():
     from kerasdl import run
 
     words = ["data=diabetes", "task=regression", "model=mlp", "tracking=none", "data.augmentation.flip=true"]
-    with pytest.raises(ConfigError, match=r"data.augmentation changes images. The inputs of diabetes are 10 numbers"):
+    with pytest.raises(ConfigError, match=r"data.augmentation needs images. Received: diabetes with 10 numbers"):
         run(compose(words))

@@ -202,7 +202,7 @@ def test_a_network_without_mistakes_has_no_sheet(evaluate, monkeypatch, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["split=tst"], 2, "split must be some of test, validation, train. Received: 'tst'."),
+        (["split=tst"], 2, "split must be one or more of test, validation, train. Received: 'tst'."),
         (["split=validation", "data.validation=0"], 1, "split must be one that digits has with these settings: test, "),
         (["data.image_size=[9,9]"], 1, "data: the network takes images of 8x8x1. Received: digits with 9x9x1."),
     ],

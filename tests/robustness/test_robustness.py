@@ -92,7 +92,7 @@ def test_grey_images_get_all_corruptions_by_default_the_seed_decides_and_log_fal
         ("attacks=pgd,none", "Error: attacks must be none, or names. Received: 'pgd,none'. Take one or the other."),
         ("epsilons.linf=2", "Error: epsilons.linf must be a number in [0, 1]. Received: '2'."),
         ("epsilons=0.1", "Error: epsilons: there is no such key. Did you mean 'epsilons.l2'?"),
-        ("severities=0", "Error: severities must be some of 1, 2, 3, 4, 5. Received: '0'."),
+        ("severities=0", "Error: severities must be one or more of 1, 2, 3, 4, 5. Received: '0'."),
         ("examples=0", "Error: examples must be an integer >= 1. Received: '0'."),
     ],
 )  # fmt: skip

@@ -108,7 +108,7 @@ def test_a_run_that_is_being_worked_on_is_refused(config, begun):
     folder = begun()
     folder.lock()
     for how in ("auto", folder.name):
-        with pytest.raises(ResumeError, match=f"run {folder.name} is being worked on by process {os.getpid()} "):
+        with pytest.raises(ResumeError, match=f"run {folder.name} is in use by process {os.getpid()} "):
             choose(config(f"resume={how}"))
     folder.unlock()
 
@@ -119,7 +119,7 @@ def test_by_id_the_run_is_taken(config, begun):
     for run in ("abcd1234", "abcd", folder.name):
         chosen = choose(config(f"resume={run}"))
         assert chosen.path == folder.path, run
-        with pytest.raises(ResumeError, match="is being worked on"):
+        with pytest.raises(ResumeError, match="is in use"):
             RunFolder.open(folder.path).lock()
         chosen.unlock()
 
@@ -141,7 +141,7 @@ def test_another_configuration_is_refused_and_each_difference_named(config, begu
     for difference in ("seed was 0, is 3", "model.dropout was 0.0, is 0.4", "data.fraction was 1.0, is 0.5",
                        "callbacks.early_stopping was None, is {"):  # fmt: skip
         assert difference in message
-    assert message.endswith("Type only resume=abcd to continue it as it was, or resume=never for a new run.")
+    assert message.endswith("Type only resume=abcd to resume it unchanged, or resume=never for a new run.")
     assert "\n" not in message
     folder.lock()  # nothing was taken
     folder.unlock()
@@ -212,7 +212,7 @@ def test_a_run_of_a_name_goes_on_or_is_begun(config, begun_trial):
     begun_trial("rate-0a1b-ffff", "seed=1")
     taken = named(config(), "rate-0a1b-c2d3")
     assert (taken.path, taken.path.name) == (folder.path, "rate-0a1b-c2d3")
-    with pytest.raises(ResumeError, match=f"is being worked on by process {os.getpid()} "):
+    with pytest.raises(ResumeError, match=f"is in use by process {os.getpid()} "):
         named(config(), "rate-0a1b-c2d3")
     taken.unlock()
     assert named(config(), "rate-0a1b") is None  # the whole name, or none
@@ -277,8 +277,8 @@ def test_a_run_of_changed_code_is_not_gone_on_with(own):
     with pytest.raises(ResumeError) as caught:
         choose(own("resume=abcd1234"))
     assert str(caught.value) == (
-        "run abcd1234 began with other source of my_nets.build: that module, or one of yours that it imports, has "
-        "changed since. Put it back as it was, or start a new run with resume=never."
+        "the source of my_nets.build has changed since run abcd1234 began, in that module or in one that it imports. "
+        "Restore it, or start a new run with resume=never."
     )
     with pytest.raises(ResumeError, match="has another configuration: seed was 0, is 1"):
         choose(own("resume=abcd1234", "seed=1"))

@@ -174,7 +174,7 @@ def test_a_beginning_of_several_runs_lists_them(made, tmp_path):
     with pytest.raises(ResumeError) as caught:
         find(tmp_path, "abc")
     message = str(caught.value)
-    assert "resume=abc fits several runs: " in message
+    assert "resume=abc matches several runs: " in message
     assert "abcd1111 (FINISHED)" in message
     assert "abce2222 (RUNNING)" in message
     assert "ffff" not in message
@@ -199,7 +199,7 @@ def test_another_process_has_the_run_until_it_dies(made, worker):
     process = worker(folder.path)
     with pytest.raises(ResumeError) as caught:
         folder.lock()
-    assert f"run 4f2a is being worked on by process {process.pid} on host {socket.gethostname()}" in str(caught.value)
+    assert f"run 4f2a is in use by process {process.pid} on host {socket.gethostname()}" in str(caught.value)
     assert "resume=never" in str(caught.value)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -228,7 +228,7 @@ def test_patience_ends(made, worker):
     folder = made(run_id="4f2a")
     process = worker(folder.path)
     began = time.monotonic()
-    with pytest.raises(ResumeError, match=f"run 4f2a is being worked on by process {process.pid} "):
+    with pytest.raises(ResumeError, match=f"run 4f2a is in use by process {process.pid} "):
         folder.lock(patience=0.3)
     assert 0.25 < time.monotonic() - began < 10
 
@@ -270,7 +270,7 @@ def test_a_holder_that_has_not_written_who_it_is_still_holds(made, worker):
     folder = made()
     worker(folder.path)
     (folder.path / "lock.owner").unlink()
-    with pytest.raises(ResumeError, match="is being worked on by another process"):
+    with pytest.raises(ResumeError, match="is in use by another process"):
         folder.lock()
 
 

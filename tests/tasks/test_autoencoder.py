@@ -40,14 +40,14 @@ def test_it_learns_keeps_pictures_resumes_to_the_bit_and_is_opened_again(compose
 
 
 def test_a_network_of_one_role_is_refused(composed):
-    expected = "model doesn't describe what task=autoencoder needs: encoder and decoder. Received: image_classifier."
+    expected = "model must describe what task=autoencoder needs: encoder and decoder. Received: image_classifier."
     with pytest.raises(ConfigError, match=expected):
         run(composed("model=image_classifier", "tracking=none"))
 
 
 def test_two_roles_where_one_is_needed_are_refused(composed):
     words = ["data=digits", "model=autoencoder", "tracking=none"]
-    with pytest.raises(ConfigError, match="model doesn't describe what task=classification needs: classifier."):
+    with pytest.raises(ConfigError, match="model must describe what task=classification needs: classifier."):
         run(compose(words))
 
 

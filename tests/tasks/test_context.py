@@ -129,6 +129,36 @@ def test_a_role_takes_its_own_optimizer_and_else_the_one_of_all(context):
     assert one is not two
 
 
+def test_an_optimizer_of_all_roles_ignores_the_node_of_a_single_role(context):
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    found = context(optimizes=True, optimizer={**SGD, "decoder": ADAM})
+    kinds = [type(found.optimizer(role, network)[role]).__name__ for role in ("encoder", "decoder")]
+    assert kinds == ["SGD", "Adam"]
+
+
+def test_an_optimizer_keeps_the_one_that_is_its_argument(context):
+    """Loss scaling takes the optimizer that it wraps."""
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    scaling = {"_target_": "keras.optimizers.LossScaleOptimizer", "inner_optimizer": ADAM}
+    found = context(optimizes=True, optimizer=scaling).optimizer("classifier", network)["classifier"]
+    assert isinstance(found.inner_optimizer, keras.optimizers.Adam)
+
+
+def test_a_network_of_all_roles_ignores_the_node_of_a_single_role(context):
+    model = {**SMALL, "teacher": WIDE}
+    together = context(model=model).networks("student", "teacher", classes=3)
+    alone = {role: context(model=model).network(role, classes=3) for role in ("student", "teacher")}
+    for found in (together, alone):
+        units = {role: network.get_layer("dense").units for role, network in found.items()}
+        assert units == {"student": 4, "teacher": 6}
+
+
+def test_a_misspelt_argument_of_a_network_is_no_role(context):
+    model = {**SMALL, "kernel_initialiser": {"_target_": "keras.initializers.HeNormal"}}
+    with pytest.raises(ConfigError, match=r"model\.kernel_initialiser: there is no such key\."):
+        context(model=model).network("classifier", classes=3)
+
+
 def test_an_optimizer_is_built_for_the_weights_of_all_its_networks(context):
     networks = [keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)]) for units in (2, 4)]
     (optimizer,) = context(optimizes=True, optimizer=ADAM).optimizer("autoencoder", *networks).values()

@@ -91,7 +91,7 @@ def test_ending_it_twice_changes_nothing(never_opened, config):
 
 def test_a_run_that_is_being_worked_on_is_left_alone(config, new_folder):
     folder = new_folder(config)
-    with pytest.raises(ResumeError, match="is being worked on by process"):
+    with pytest.raises(ResumeError, match="is in use by process"):
         end_dead_run(RunFolder.open(folder.path), tracking.locate(config), "FAILED", TRACE)
     assert RunFolder.open(folder.path).record.status == "RUNNING"
     folder.unlock()

@@ -181,7 +181,7 @@ def test_a_checkpoint_of_code_that_has_changed_since_is_refused(config, tmp_path
     assert run.data.tags["kerasdl.config_hash"] == config_hash(conf)
     kerasdl.load("last", **place, checkpoint="last")
     module.write_text(code.format("'tanh'"))
-    with pytest.raises(ResumeError, match=r"began with other source of my_nets_of_a_checkpoint\.build"):
+    with pytest.raises(ResumeError, match=r"the source of my_nets_of_a_checkpoint\.build has changed"):
         kerasdl.load("last", **place, checkpoint="last")
     assert kerasdl.load("last", **place).image_shape == (8, 8, 1)
 

@@ -369,7 +369,7 @@ def test_nothing_is_written_if_what_it_counts_on_is_not_on_disk(tmp_path, warnin
     assert steps_of(tmp_path) == []
     assert checkpoints.error.errno == 28
     assert "the checkpoint at step 1 can't be written to" in warnings[0]
-    assert "(No space left on device); training goes on" in warnings[0]
+    assert "(No space left on device); training continues" in warnings[0]
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
@@ -476,7 +476,7 @@ for limit in (0, 1, 30, 1000, 100_000, 800_000):  # in the state, in a header, i
     assert checkpoints.newest().arrays["model/weights"][-1] == 1
     assert len(warnings) == 1, warnings
 assert "the checkpoint at step 2 can't be written to" in warnings[0], warnings
-assert "training goes on, earlier checkpoints are intact" in warnings[0], warnings
+assert "training continues, and earlier checkpoints are intact" in warnings[0], warnings
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 assert save(3) is None
 assert [path.name for path in folder.iterdir()] == ["step-0000000003.npz"]

@@ -276,7 +276,7 @@ def test_a_refused_resume_leaves_the_run_as_it_was(config, first, monkeypatch):
     build = running.build_task
     monkeypatch.setattr(running, "build_task", lambda config, *args: build(wider, *args))
     with pytest.raises(
-        ResumeError, match=r"classifier/0000/kernel has shape \(3, 3, 1, 32\) there, \(3, 3, 1, 16\) here"
+        ResumeError, match=r"classifier/0000/kernel had shape \(3, 3, 1, 32\) and now has \(3, 3, 1, 16\)"
     ):
         run(config("trainer.epochs=2", f"resume={first.resume_id}"))
     monkeypatch.undo()

@@ -193,12 +193,12 @@ def test_a_learning_rate_that_a_callback_lowered_stays_low(training, tmp_path, s
 
 
 MISMATCHES = [
-    ([SMALL[-1].replace("filters: 2", "filters: 4")], f"{KERNEL} has shape (3, 3, 1, 2) there, (3, 3, 1, 4) "),
+    ([SMALL[-1].replace("filters: 2", "filters: 4")], f"{KERNEL} had shape (3, 3, 1, 2) and now has (3, 3, 1, 4)"),
     ([NORMALISED], "networks/classifier/0002/gamma is only in this network"),
-    (["model.layers=[{_target_: keras.layers.Flatten}]"], f"{KERNEL} has shape (3, 3, 1, 2) there, (64, 10) "),
+    (["model.layers=[{_target_: keras.layers.Flatten}]"], f"{KERNEL} had shape (3, 3, 1, 2) and now has (64, 10)"),
     (["optimizer.momentum=0"], "optimizers/classifier/0002 is only in the checkpoint"),
     (["optimizer.use_ema=true"], "optimizers/classifier/0006 is only in this network"),
-    (["optimizer=adam"], "optimizers/classifier/0003 has shape (2,) there, (3, 3, 1, 2) here"),
+    (["optimizer=adam"], "optimizers/classifier/0003 had shape (2,) and now has (3, 3, 1, 2)"),
 ]
 
 
@@ -248,7 +248,7 @@ def test_one_of_an_earlier_version_of_another_network_or_optimizer_is_refused_to
         with pytest.raises(ResumeError, match=difference):
             training(override).state.restore(former)
     adam = as_written_by_earlier_versions(training("optimizer=adam").run(2))
-    with pytest.raises(ResumeError, match="the optimizer was Adam there, is AdamW here"):
+    with pytest.raises(ResumeError, match="the optimizer was Adam and is now AdamW"):
         training("optimizer=adamw").state.restore(adam)
 
 
@@ -264,7 +264,7 @@ def test_other_callbacks_are_refused_and_nothing_changed(training):
     ):
         other = training(callbacks=some(*names))
         before = other.state.capture()
-        with pytest.raises(ResumeError, match=f"callbacks were EarlyStopping, ReduceLROnPlateau there, {here} here"):
+        with pytest.raises(ResumeError, match=f"callbacks were EarlyStopping, ReduceLROnPlateau and are now {here}"):
             other.state.restore(saved)
         assert_equal(before, other.state.capture())
 
@@ -272,5 +272,5 @@ def test_other_callbacks_are_refused_and_nothing_changed(training):
 def test_an_optimizer_with_variables_of_the_same_shapes_is_told_apart(training):
     saved = training("optimizer=adam").run(2)
     other = training("optimizer=adamw")
-    with pytest.raises(ResumeError, match="the optimizer was Adam there, is AdamW here"):
+    with pytest.raises(ResumeError, match="the optimizer was Adam and is now AdamW"):
         other.state.restore(saved)

@@ -150,6 +150,6 @@ def test_a_best_whose_checkpoint_is_gone_is_looked_for_anew(tmp_path, warnings):
     (tmp_path / "step-0000000010.npz").unlink()
     resumed = Training(tmp_path)
     assert resumed.progress.best is None
-    assert warnings == ["the best checkpoint, of step 10, isn't there any more; the best is looked for anew."]
+    assert warnings == ["the best checkpoint, at step 10, is missing; from here on the best is determined anew."]
     resumed.epoch(0.8)
     assert resumed.progress.best.step == 30
