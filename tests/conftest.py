@@ -67,6 +67,7 @@ def put_database(common):
         with written_whole(database) as file:
             file.write(template.read_bytes())
 
+    put.make = make  # for tests of the making itself
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "_create_database", put)
         yield put

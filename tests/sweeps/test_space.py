@@ -36,7 +36,7 @@ def overrides(space):
         ("seed=sort(range(1,4),reverse=true)", ["seed=3", "seed=2", "seed=1"]),
         ("model.dropout=range(0,0.31,0.1)", [f"model.dropout={value}" for value in (0.0, 0.1, 0.2, 0.3)]),
         ("model=glob([c*,i*])", ["model=cnn", "model=image_classifier"]),
-        ("model=glob(*,exclude=l*)", ["model=cnn", "model=image_classifier"]),
+        ("model=glob(*,exclude=[l*,mlp])", ["model=autoencoder", "model=cnn", "model=image_classifier"]),
         ("seed=sort(3,1,2)", ["seed=1", "seed=2", "seed=3"]),
         ("seed=tag(mine,choice(1,2))", ["seed=1", "seed=2"]),
         ("+tracking.tags.kind=a,b", ["+tracking.tags.kind=a", "+tracking.tags.kind=b"]),
@@ -61,7 +61,7 @@ def test_hydras_grammar_gives_a_grid_in_the_order_typed(read, typed, expected):
         ("x=range(0,1,0.25)", FloatDistribution(0.0, 0.75, step=0.25)),
         ("x=32,64", CategoricalDistribution([32, 64])),
         ("x='a,b',[1,2],null,true", CategoricalDistribution(["a,b", "[1,2]", None, True])),
-        ("model=glob(*)", CategoricalDistribution(["cnn", "image_classifier", "layers"])),
+        ("model=glob(*)", CategoricalDistribution(["autoencoder", "cnn", "image_classifier", "layers", "mlp"])),
     ],
 )
 def test_a_sampler_is_given_the_matching_distribution(read, typed, expected):

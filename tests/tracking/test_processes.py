@@ -48,7 +48,7 @@ def test_processes_that_open_an_empty_directory_at_once_lose_nothing(make_config
         assert [point.step for point in client.get_metric_history(run_id, "loss")] == list(range(600))
 
 
-def test_a_kill_while_the_database_is_made_leaves_none_behind(make_config, tmp_path):
+def test_a_kill_while_the_database_is_made_leaves_none_behind(make_config, tmp_path, put_database, monkeypatch):
     """Within a migration, which MLflow could never repeat on that file."""
     code = (
         "import os, signal, sys, sqlalchemy\n"
@@ -67,6 +67,7 @@ def test_a_kill_while_the_database_is_made_leaves_none_behind(make_config, tmp_p
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)])
     assert ended.returncode == -signal.SIGKILL
     assert {path.name for path in tmp_path.glob(".mlflow.db.making*")} >= {".mlflow.db.making"}
+    monkeypatch.setattr("kerasdl.tracking.store._create_database", put_database.make)
     store = locate(make_config(tmp_path))
     assert store.connect().search_experiments()[0].name == "Default"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow.db", "mlflow.db.lock"]

@@ -214,7 +214,8 @@ def test_nan_stop_names_the_batch_and_keeps_the_last_good_checkpoint(config, tmp
 
 def test_a_run_of_another_version_is_refused_and_stays_as_it_was(config, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("kerasdl.training.checkpoints.FORMAT", 2)
+        for module in ("checkpoint_file", "checkpoints"):
+            patch.setattr(f"kerasdl.training.{module}.FORMAT", 2)
         first = run(config("trainer.epochs=1"))
     (folder,) = folders(config().paths.output_dir)
     files = {path.name: path.read_bytes() for path in folder.checkpoints.iterdir()}
