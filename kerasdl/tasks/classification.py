@@ -187,7 +187,7 @@ def _label(context: TaskContext) -> tuple[str, tuple[str, ...]]:
     labels = {name: feature.names for name, feature in context.features.targets.items() if feature.kind == "label"}
     if len(labels) != 1:
         raise DataError(
-            f"task=classification needs data with one class label an example. Received: {context.config.data.name} "
+            f"task=classification needs data with one class label per example. Received: {context.config.data.name} "
             f"with {context.features.describe()}. Choose another task, or other data."
         )
     return next(iter(labels.items()))
