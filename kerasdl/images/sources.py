@@ -133,7 +133,7 @@ def _of_folder(path: str, note: Callable[[str], None] | None) -> Iterator[Source
 
 
 def _of_pattern(pattern: str, note: Callable[[str], None] | None) -> Iterator[Source]:
-    """Yields the files that match; a matching folder is read too, unless the pattern has `**`, which matches its files."""
+    """Yields the files that match; a folder that matches is read, unless `**` already matches its files."""
     deep, found = "**" in pattern, False
     for path in sorted(_matches(pattern)):
         if not os.path.isdir(path):
