@@ -1,12 +1,13 @@
 """Reports on the progress of training, to every listener: after a call, an interval, a validation, an epoch."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
-from kerasdl.training.progress import Progress
-from kerasdl.training.task import Task
+if TYPE_CHECKING:  # a mistake in the configuration is refused before TensorFlow is imported
+    from kerasdl.training.progress import Progress
+    from kerasdl.training.task import Task
 
 Metrics = dict[str, float]
 
@@ -40,7 +41,7 @@ class Reports:
         listeners: receive the reports.
     """
 
-    def __init__(self, task: Task, progress: Progress, interval: int, listeners: Sequence[Listener]):
+    def __init__(self, task: "Task", progress: "Progress", interval: int, listeners: Sequence[Listener]):
         self._task = task
         self._progress = progress
         self._interval = interval
