@@ -1,8 +1,8 @@
-"""FGSM and PGD: one attack with one step or many, from the image or from a random point of the ball, once or often.
+"""FGSM and PGD: one attack with one or many steps, from the image or a random point of the ball, with restarts.
 
 Gradients are taken of the log-odds against the true class rather than of the cross-entropy. Cross-entropy is
-softplus(log-odds), so that both rise in the same direction and put all examples of a class in the same order; but its
-gradient underflows where the network is sure, and such a network would then look robust without being it.
+softplus(log-odds), so both rise in the same direction and rank all examples of a class alike. But its gradient
+underflows where the network is confident, so that such a network would look robust without being so.
 """
 
 import math
@@ -43,14 +43,14 @@ class Attack:
 
     Args:
         norm: `linf` or `l2`.
-        epsilon: the ball's radius on the scale where black is 0 and white 1, >= 0; 0.2 are 51 of 255 pixel values.
+        epsilon: the ball's radius on the scale where black is 0 and white 1, >= 0; 0.2 is 51 of 255 pixel values.
             The L2 norm is over all pixels and channels of an image.
         steps: number of gradient steps, >= 1.
-        step_size: on the scale of `epsilon`, > 0; None: 2.5 * epsilon / steps (Madry et al. 2018), with which the
-            border can be reached from anywhere in the ball, and steps are left to move along it.
-        restarts: number of times that all is done over, >= 1. What is kept for each example is the last image of a run
-            that the network is wrong on, and of several such, or if there is none, the one of the highest loss. More
-            restarts go through the same random starts first, so they never leave more examples right than fewer.
+        step_size: on the scale of `epsilon`, > 0; None: 2.5 * epsilon / steps (Madry et al. 2018), which is
+            large enough to reach the border from anywhere in the ball, and to move along it.
+        restarts: number of runs of the attack, >= 1. For each example the result is the last image of a run that the
+            network misclassifies; of several such, or if there is none, the one with the highest loss. More restarts
+            begin with the same random starts, so they never leave more examples correct than fewer.
         random_start: begin anywhere in the ball (uniformly) instead of at the image.
 
     Raises:
@@ -89,15 +89,15 @@ class Attack:
     ) -> tf.Tensor:
         """Returns the changed images.
 
-        Call it inside a `tf.function`; outside of one it works, slowly.
+        Call it inside a `tf.function`; outside it is slow.
 
         Args:
             logits: from images (b, h, w, c) float32 in 0..255 to logits (b, classes); it must be a pure function, i.e.
-                the network as it is used, with `training=False`.
+                the network with `training=False`.
             images: float32 (b, h, w, c), 0..255.
             labels: int64 (b,), the true classes.
-            seed: int32 [2], another one for every batch; the same seed and batch give the same result.
-            share: how much of `epsilon`, and of `step_size`, is used, float32 >= 0; may be symbolic.
+            seed: int32 [2], a different one for every batch; the same seed and batch give the same result.
+            share: factor of `epsilon` and of `step_size`, float32 >= 0; may be symbolic.
 
         Returns:
             float32 (b, h, w, c), 0..255, at most `255 * share * epsilon` from `images`.
@@ -121,7 +121,7 @@ class Attack:
         step_size = 255.0 * (2.5 * self.epsilon / self.steps if self.step_size is None else self.step_size) * share
 
         def inside(change):
-            # The image lies in 0..255 itself: cutting a change off there never makes it longer.
+            # The image itself is in 0..255, so clipping to that range never makes a change longer.
             return tf.clip_by_value(images + ball.project(change), 0.0, 255.0)
 
         def body(step, adversarial):
@@ -146,7 +146,7 @@ def _badness(logits: tf.Tensor, labels: tf.Tensor) -> Badness:
 def _worse(kept: tuple[tf.Tensor, Badness], found: tuple[tf.Tensor, Badness]) -> tuple[tf.Tensor, Badness]:
     """Returns for each example what is misclassified, and of two that are, or aren't, the one of the higher loss."""
     (kept_images, (was_wrong, was_odds)), (found_images, (wrong, odds)) = kept, found
-    # A class can have the largest probability with less than a half of it, so the odds alone don't tell.
+    # A class can have the highest probability with less than a half, so the odds alone don't decide.
     better = (wrong & ~was_wrong) | (tf.equal(wrong, was_wrong) & (odds > was_odds))
     images = tf.where(better[:, None, None, None], found_images, kept_images)
     return images, (was_wrong | wrong, tf.where(better, odds, was_odds))

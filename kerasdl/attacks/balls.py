@@ -1,7 +1,7 @@
-"""The two balls that an attack may move in: the start, the step and the way back, for each norm.
+"""The two balls that an attack may move in: random start, step and projection, for each norm.
 
-All of it is in pixels (0..255) and about the change of an image, not the image: keeping to 0..255 is left to
-`kerasdl.attacks.attack`.
+Everything is in pixels (0..255) and about the change of an image, not the image: `kerasdl.attacks.attack` keeps images
+within 0..255.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,9 @@
-"""Examples in: from the name of a data set to batches whose order can be repeated from any step.
+"""Data: from the name of a data set to batches in an order that can be reproduced from any step.
 
-`check` says in about a second, without TensorFlow, whether the data can be had; `load` prepares it (offline first),
-decodes it once and gives its splits. What an example has is said by `features`; a kind of data is a `source`: `tfds`,
-`sklearn_table`. Importing this package imports neither TensorFlow nor TFDS. What happens to a batch afterwards is in
-`kerasdl.data.preprocessing` (layers of the model that is handed over) and `kerasdl.data.augmentation` (training alone).
+`check` finds out in about a second, without TensorFlow, whether the data is available; `load` prepares it (offline
+first), decodes it once and returns its splits. `features` describes an example; each kind of data has a file: `tfds`,
+`sklearn_table`. Importing this package imports neither TensorFlow nor TFDS. A batch is changed afterwards by
+`kerasdl.data.preprocessing` (layers of the final model) and `kerasdl.data.augmentation` (in training only).
 """
 
 from kerasdl.data.features import Feature, Features

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 
 class Augmentation:
-    """Random changes of a batch of images; false as a boolean if every one is off.
+    """Random changes of a batch of images; false as a boolean if all of them are off.
 
-    Each image draws its own numbers, and the same seed and batch give the same result.
+    Each image has its own random numbers; the same seed and batch give the same result.
 
     Args:
         config: `data.augmentation`: `shift`, `crop`, `flip`, `rotation`, `zoom` and `cutout`, as conf/base/data.yaml
@@ -43,12 +43,12 @@ class Augmentation:
 
         Args:
             images: float32 [b, height, width, channels], 0..255.
-            seed: int32 [2]; another one for every step.
+            seed: int32 [2]; a different one for every step.
 
         Returns:
-            float32, same shape and range. What comes into view from outside an image is black (0).
+            float32, same shape and range. Areas from outside the original image are black (0).
         """
-        # One seed a change, whether it is on or off: switching one on leaves the others' numbers as they were.
+        # A seed for each change, on or off: switching one on doesn't change the random numbers of the others.
         shift, crop, flip, rotation, zoom, cutout = tf.unstack(tf.random.experimental.stateless_split(seed, 6))
         if self._geometric:
             images = _transform(images, self._matrices(images, shift, crop, flip, rotation, zoom))
@@ -57,7 +57,7 @@ class Augmentation:
         return images
 
     def _matrices(self, images: tf.Tensor, *seeds: tf.Tensor) -> tf.Tensor:
-        """Returns float32 [b, 2, 3]: from a pixel (x, y, 1) of the result to where it comes from in the image."""
+        """Returns float32 [b, 2, 3]: from a pixel (x, y, 1) of the result to its position in the image."""
         shift, crop, flip, rotation, zoom = seeds
         count = tf.shape(images)[0]
         size = tf.cast(tf.stack([tf.shape(images)[2], tf.shape(images)[1]]), tf.float32)  # width, height
@@ -72,7 +72,7 @@ class Augmentation:
         linear = tf.stack([tf.stack([cos * mirror, -sin], 1), tf.stack([sin * mirror, cos], 1)], 1)
 
         offset = _uniform([count, 2], shift, self._shift) * size
-        if self._crop:  # zeros all round and a crop of the old size: a move by whole pixels
+        if self._crop:  # padding with zeros and a crop of the old size amount to a shift by whole pixels
             moves = tf.random.stateless_uniform([count, 2], crop, -self._crop, self._crop + 1, tf.int32)
             offset += tf.cast(moves, tf.float32)
         origin = centre - tf.linalg.matvec(linear, tf.broadcast_to(centre, [count, 2])) + offset
@@ -80,7 +80,7 @@ class Augmentation:
 
 
 def _uniform(shape: list[Any], seed: tf.Tensor, strength: float) -> tf.Tensor:
-    """Returns float32 in [-strength, strength); plain zeros cost nothing in the graph when it is off."""
+    """Returns float32 in [-strength, strength); constant zeros, which cost nothing in the graph, if it is off."""
     if not strength:
         return tf.zeros(shape)
     return tf.random.stateless_uniform(shape, seed, -strength, strength)
@@ -99,7 +99,7 @@ def _transform(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
 
 
 def _cut_out(images: tf.Tensor, side: int, seed: tf.Tensor) -> tf.Tensor:
-    """Blackens a square whose middle is anywhere in the image, so that part of it may lie outside, as in the paper."""
+    """Blackens a square whose centre is anywhere in the image; part of it may lie outside (DeVries and Taylor 2017)."""
     count, height, width = tf.unstack(tf.shape(images)[:3])
     rows, columns = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
 

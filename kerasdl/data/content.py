@@ -1,9 +1,9 @@
-"""What identifies prepared data: the bytes of its files, so that data that was made anew counts as other data.
+"""Identifies prepared data by the bytes of its files, so that data with changed contents counts as other data.
 
-Names, lengths and sizes don't tell two versions of a set of small images apart. So each shard is hashed, once: its hash
-is kept beside it with the size and the time of change that it had, and is computed anew when either differs. Hashing
-reads every byte, in parallel and at the speed of the disk. That takes about as long as one epoch of streamed data, and
-no longer than the first reading of the labels, which passes over the same bytes: minutes for 100 GB on a local disk.
+Names, lengths and sizes don't distinguish two versions of a set of small images. So each shard is hashed, once: the
+hash is kept in the data's folder with the shard's size and modification time, and is computed again when either
+changes. Hashing reads every byte, in parallel and at the speed of the disk. That takes about as long as one epoch of
+streamed data, and no longer than the first reading of the labels: minutes for 100 GB on a local disk.
 """
 
 import contextlib
@@ -22,15 +22,15 @@ from kerasdl.errors import DataError
 from kerasdl.files import locked, written_whole
 
 NAME = "kerasdl_content.json"
-_FORM = "sha256-"  # what a fingerprint of contents begins with
+_PREFIX = "sha256-"  # of a fingerprint of contents
 _DIGITS = 24  # MLflow keeps 36 characters of a digest
 _MOST_THREADS = 8
-_WORTH_A_LINE = 1_000_000_000  # bytes; less is hashed in about a second
+_MIN_REPORTED_BYTES = 1_000_000_000  # less is hashed in about a second
 
 
 @dataclass(frozen=True)
 class _Hashed:
-    """A file's SHA-256, and the size and time of change for which it holds."""
+    """A file's SHA-256, and the size and modification time for which it is valid."""
 
     size: int
     mtime_ns: int
@@ -48,7 +48,7 @@ def identified(info: DataInfo, builder: Any, cache_dir: str | Path, report: Call
         info: of the data set.
         builder: of the same, prepared.
         cache_dir: where the hashes are kept if the data's own directory can't be written.
-        report: takes one line of progress.
+        report: receives lines of progress.
 
     Raises:
         DataError: a file of the data can't be read.
@@ -65,11 +65,11 @@ def identified(info: DataInfo, builder: Any, cache_dir: str | Path, report: Call
     }
     names = [list(feature.names) for feature in info.features.targets.values()]
     text = json.dumps([builder.info.full_name, names[0] if names else [], contents])
-    return info.identified(_FORM + hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], _former(builder))
+    return info.identified(_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], _former_fingerprint(builder))
 
 
-def _former(builder: Any) -> str:
-    """Returns the fingerprint of the versions before there was one of contents: of names, lengths and sizes."""
+def _former_fingerprint(builder: Any) -> str:
+    """Returns the fingerprint that earlier versions computed, from names, lengths and sizes."""
     splits = {
         name: [list(map(int, split.shard_lengths)), int(split.num_bytes)] for name, split in builder.info.splits.items()
     }
@@ -80,18 +80,20 @@ def _former(builder: Any) -> str:
 def _hashes(
     paths: list[Path], records: tuple[Path, Path], info: DataInfo, report: Callable[[str], None]
 ) -> dict[str, str]:
-    """Returns the SHA-256 of each file by its name: on one of the `records`, else computed and put on record."""
+    """Returns the SHA-256 of each file by its name: from one of the `records`, else computed and recorded."""
     try:
         states = {path: _state(path) for path in paths}
         known = _known(states, records, report)
         if len(known) < len(states):
-            with _alone(records[1], lambda: report(f"waiting for another process: hashing {info.name}")):
+            with _one_process_at_a_time(
+                records[1], lambda: report(f"waiting for another process: hashing {info.name}")
+            ):
                 known = _known(states, records, report)
                 missing = {path: state for path, state in states.items() if path.name not in known}
                 try:
                     for path, hashed in _computed(missing, info, report):
                         known[path.name] = hashed
-                finally:  # what was done before an interruption needn't be done again
+                finally:  # hashes computed before an interruption needn't be computed again
                     _keep(known, records, report)
     except OSError as error:
         raise DataError(
@@ -104,7 +106,7 @@ def _hashes(
 def _known(
     states: Mapping[Path, tuple[int, int]], records: Iterable[Path], report: Callable[[str], None]
 ) -> dict[str, _Hashed]:
-    """Returns the hashes on record, by file name, of those files that are as they were when they were hashed."""
+    """Returns the recorded hashes, by file name, of those files that haven't changed since."""
     current = {path.name: state for path, state in states.items()}
     known: dict[str, _Hashed] = {}
     for record in records:
@@ -125,15 +127,15 @@ def _known(
 def _computed(
     states: Mapping[Path, tuple[int, int]], info: DataInfo, report: Callable[[str], None]
 ) -> Iterator[tuple[Path, _Hashed]]:
-    """Yields each file with its hash, as they are done; the state is of before, so that a later change is noticed."""
+    """Yields each file with its hash, as they complete; the state is from before, so that a change is noticed."""
     total = sum(size for size, _ in states.values())
     what = f"hashing {total / 1e9:,.1f} GB of {info.name}"
     with contextlib.ExitStack() as stack:
-        if total >= _WORTH_A_LINE:
+        if total >= _MIN_REPORTED_BYTES:
             report(f"{what} (once)")
             stack.enter_context(heartbeat(what, report))
         pool = stack.enter_context(ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)))
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # Ctrl-C waits for the files begun, not for all
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)  # Ctrl-C waits only for the files in progress
         futures = {pool.submit(_sha256, path): path for path in states}
         for future in as_completed(futures):
             path = futures[future]
@@ -164,10 +166,10 @@ def _keep(known: Mapping[str, _Hashed], records: Iterable[Path], report: Callabl
 
 
 @contextlib.contextmanager
-def _alone(record: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Keeps other processes from the same work, where the record's directory can be written."""
+def _one_process_at_a_time(record: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Lets other processes wait instead of doing the same work, if the record's directory can be written."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # then each process hashes for itself
+        with contextlib.suppress(OSError):  # then each process computes its own hashes
             record.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(record.with_suffix(".lock"), waiting))
         yield

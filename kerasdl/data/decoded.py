@@ -1,9 +1,9 @@
-"""Decoded examples kept on disk between runs, so that a run neither decodes nor starts tf.data again.
+"""Decoded examples kept on disk between runs, so that the next run needs neither decoding nor tf.data.
 
-One directory holds a prepared data set, known by its contents, at one image size and as one version of the decoder
-reads it: for each split read, `<split>.images.npy` (uint8) and `<split>.labels.npy` (int64), and `manifest.json` with
-their sizes and CRC-32 sums. Files are written whole under a lock and verified when they are read; images are mapped
-into memory and not copied.
+One directory holds a prepared data set, identified by its contents, at one image size and from one version of the
+decoder: for each split read, `<split>.images.npy` (uint8) and `<split>.labels.npy` (int64), and `manifest.json` with
+their sizes and CRC-32 sums. Files are written as a whole under a lock and verified when they are read; images are
+mapped into memory and not copied.
 """
 
 import contextlib
@@ -31,8 +31,8 @@ class Cache:
 
     Args:
         source: the data set, prepared.
-        cache_dir: the program's cache directory; `decoded/` is made in it.
-        report: takes one line of progress.
+        cache_dir: the program's cache directory; `decoded/` is created in it.
+        report: receives lines of progress.
     """
 
     def __init__(self, source: "Tfds", cache_dir: str | Path, report: Callable[[str], None]) -> None:
@@ -57,7 +57,7 @@ class Cache:
             For each name an array (n, *shape).
 
         Raises:
-            DataError: a label outside the classes, or a cache directory that can't be written.
+            DataError: an example can't be read, a label is out of range, or the cache directory can't be written.
         """
         found, complaint = self._load(spec, names)
         return found if found is not None else self._build(spec, segments, names, complaint)
@@ -86,19 +86,19 @@ class Cache:
         except decoding.UNREADABLE as error:
             raise DataError(
                 f"An example of {what} isn't an image of {info.features.inputs['image'].describe()} "
-                f"({decoding.reason(error).rstrip('.')}). Mend it or leave it out, and prepare the data set again."
+                f"({decoding.reason(error).rstrip('.')}). Repair or remove it, and prepare the data set again."
             ) from error
         except OSError as error:
             raise DataError(
-                f"paths.cache_dir must be a directory that can be written, to keep decoded examples in. Received: "
+                f"paths.cache_dir must be a writable directory, for decoded examples. Received: "
                 f"{str(self.directory.parents[1])!r} ({error.strerror or error})."
             ) from error
         if found is None:
-            raise DataError(f"{complaint}, although it was written just now: check the disk of paths.cache_dir.")
+            raise DataError(f"{complaint}, although it has just been written. Check the disk of paths.cache_dir.")
         return found
 
     def _load(self, spec: str, names: Sequence[str]) -> tuple[dict[str, np.ndarray] | None, str]:
-        """Returns the arrays, or None and what is wrong ("" if they simply aren't there yet)."""
+        """Returns the arrays, or None and what is wrong ("" if they don't exist yet)."""
         manifest = self._manifest()
         if any(_file(spec, name) not in manifest for name in names):
             return None, ""
@@ -177,11 +177,11 @@ def _check_labels(labels: np.ndarray, spec: str, source: "Tfds") -> None:
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise DataError(
             f"The labels of split {spec!r} of {info.name} {info.version} must be in 0..{classes - 1}. Received: "
-            f"{labels.min()}..{labels.max()} in {source.label_key!r} (-1 is TFDS's mark of a hidden label). Choose "
+            f"{labels.min()}..{labels.max()} in {source.label_key!r} (TFDS marks a hidden label with -1). Choose "
             "another split with data.train_split, data.validation or data.test_split."
         )
 
 
 def _safe(name: str) -> str:
-    """Returns `name` as a part of a file name: 'train[80%:]' and 'train[80:]' stay apart."""
+    """Returns `name` as a part of a file name; 'train[80%:]' and 'train[80:]' stay distinct."""
     return re.sub(r"[^A-Za-z0-9_.+-]", lambda match: "-" if match[0] == "/" else f"={ord(match[0]):x}=", name)

@@ -1,6 +1,6 @@
-"""Reads encoded examples of a prepared TFDS set in a given order, and decodes them: shared by memory and streaming.
+"""Reads encoded examples of a prepared TFDS data set in a given order, and decodes them.
 
-Both ways go through `encoded` and `decode_image`, so that a batch has the same pixels wherever it comes from.
+Data in memory and streamed data both use `encoded` and `decode_image`, so that a batch has the same pixels either way.
 """
 
 import re
@@ -15,14 +15,14 @@ from kerasdl.data.source import Example, Segment
 if TYPE_CHECKING:
     from kerasdl.data.tfds import Tfds
 
-# Raise it with every change that gives other pixels or labels: examples that are kept decoded are those of one version.
+# Increase it with every change of pixels or labels: decoded examples on disk are those of one version.
 VERSION = 1
-# What TensorFlow raises for an example that is damaged, or whose image isn't what its data set says.
+# TensorFlow's errors for an example that is damaged, or whose image doesn't match the data set's metadata.
 UNREADABLE = (tf.errors.InvalidArgumentError, tf.errors.DataLossError)
 
 
 def encoded(source: "Tfds", segments: Sequence[Segment]) -> tf.data.Dataset:
-    """Returns the examples of `segments`, in that very order: `image` encoded, a string, and `label` int64, if any."""
+    """Returns the examples of `segments`, in that order: `image` encoded, a string, and `label` int64, if any."""
     instruction = None
     for segment in segments:
         part = tfds.core.ReadInstruction(segment.split, from_=segment.start, to=segment.stop, unit="abs")
@@ -30,7 +30,7 @@ def encoded(source: "Tfds", segments: Sequence[Segment]) -> tf.data.Dataset:
     read_config = tfds.ReadConfig(
         try_autocache=False,
         skip_prefetch=True,
-        interleave_cycle_length=1,  # one file after the other: the order of the segments is the order of examples
+        interleave_cycle_length=1,  # one file after the other keeps the order of the segments
         interleave_block_length=1,
     )
     keys = {"image": source.image_key} | ({"label": source.label_key} if source.label_key else {})
@@ -51,10 +51,10 @@ def encoded(source: "Tfds", segments: Sequence[Segment]) -> tf.data.Dataset:
 
 
 def decode_image(source: "Tfds", data: tf.Tensor) -> tf.Tensor:
-    """Returns an encoded image as uint8 [height, width, channels], resized if the set asks for it.
+    """Returns an encoded image as uint8 [height, width, channels], resized if `data.image_size` says so.
 
-    It is what TFDS does for an `Image`, with the channels that the features say also where the set's vary, and with
-    the first frame of an animation.
+    As TFDS decodes an `Image`, but always with the channels of the features, also where those of the files vary, and
+    with the first frame of an animation.
     """
     height, width, channels = source.info.features.inputs["image"].shape
     pixels = tf.io.decode_image(data, channels, tf.uint8, expand_animations=False)
@@ -65,5 +65,5 @@ def decode_image(source: "Tfds", data: tf.Tensor) -> tf.Tensor:
 
 
 def reason(error: tf.errors.OpError) -> str:
-    """Returns what is wrong with an example in TensorFlow's words, without the names of its nodes."""
+    """Returns TensorFlow's message on an example, without the names of its nodes."""
     return re.sub(r"{{.*?}}\s*", "", error.message).splitlines()[0]

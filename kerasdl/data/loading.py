@@ -1,4 +1,4 @@
-"""The story of loading: find the data set, prepare it, divide it, and hold it in memory or stream it."""
+"""Loads a data set: finds it, prepares it, splits it, and holds it in memory or streams it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _KEYS = {"train": "data.train_split", "validation": "data.validation", "test": "
 
 @dataclass(frozen=True)
 class _Part:
-    """What a split of the run reads: a split `spec` of the source, and in it the examples at `indices`."""
+    """What a split of the run reads: the examples at `indices` in a split `spec` of the source."""
 
     name: str
     spec: str
@@ -26,38 +26,38 @@ class _Part:
 
     @property
     def total(self) -> int:
-        """Examples of the source's split."""
+        """Number of examples in the source's split."""
         return sum(map(len, self.segments))
 
 
 def check(config: Any) -> DataInfo:
-    """Says whether a data set can be had, without TensorFlow and without preparing anything.
+    """Checks whether a data set is available, without TensorFlow and without preparing anything.
 
     Args:
         config: the `data` node of the configuration, its ranges checked by `kerasdl.config.checks`.
 
     Returns:
-        What the metadata says; `fingerprint`, which takes reading the data, is empty.
+        The metadata; `fingerprint`, which needs the data itself, is empty.
 
     Raises:
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
-        DataError: no such data set or split, files missing and no network, or examples of a kind that isn't known.
+        DataError: no such data set or split, files missing and no network, or examples of an unsupported kind.
     """
     return _find(config).info
 
 
 def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] = lambda line: None) -> Data:
-    """Returns a data set ready to be trained on; prepares and decodes it first if that hasn't been done.
+    """Returns a data set ready for training; prepares and decodes it first if that hasn't been done.
 
     Args:
         config: the `data` node of the configuration.
         seed: the run's seed, which decides the order of examples and what is held out for validation.
         cache_dir: where decoded examples are kept between runs.
-        report: takes one line of progress.
+        report: receives lines of progress.
 
     Raises:
         ConfigError: `memory_budget` or `validation` can't be read, or splits share examples.
-        DataError: the data can't be had, read, or doesn't suit; see `check`.
+        DataError: the data isn't available, can't be read, or isn't supported; see `check`.
     """
     budget = memory_budget.parse(config.memory_budget)
     source = _find(config).prepared(cache_dir, report)
@@ -84,7 +84,7 @@ def load(config: Any, seed: int, cache_dir: str, report: Callable[[str], None] =
 def _find(config: Any) -> Source:
     """Returns the source that the configuration names, its splits and files checked."""
     memory_budget.parse(config.memory_budget)
-    # A run that was made before there were other sources has no `_target_`.
+    # A run of a version with TFDS as its only source has no `_target_`.
     source: Source = locate(config.get("_target_", "kerasdl.data.tfds"), "data")(config)
     source.check_files()
     if source.splits:
@@ -93,7 +93,7 @@ def _find(config: Any) -> Source:
 
 
 def _parts(source: Source, config: Any, seed: int) -> list[_Part]:
-    """Divides the splits of the source into the splits of the run."""
+    """Splits the source's splits into those of the run."""
     named = {"train": config.train_split}
     if isinstance(config.validation, str):
         named["validation"] = config.validation
@@ -120,7 +120,7 @@ def _check_disjoint(named: dict[str, str], found: dict[str, tuple[Any, ...]]) ->
     for at, name in enumerate(names):
         for other in names[at + 1 :]:
             if {name, other} == {"train", "validation"} and named[name] == named[other]:
-                continue  # validating on the training examples themselves: how overfitting on purpose is measured
+                continue  # validation on the training examples themselves, to overfit on purpose
             for a in found[name]:
                 for b in found[other]:
                     if a.split == b.split and max(a.start, b.start) < min(a.stop, b.stop):

@@ -1,4 +1,4 @@
-"""Whether a download can work, answered within a few seconds whatever the network does."""
+"""Finds out within a few seconds, whatever the network does, whether a download is possible."""
 
 import contextlib
 import queue
@@ -16,8 +16,8 @@ _REFUSED_BY_A_PROXY = {403, 407, 502, 503, 504}
 def reachable(urls: list[str], limit: float = _LIMIT) -> bool:
     """Returns whether one of `urls` answers, directly or through the proxy that the environment names.
 
-    A name look-up can hang for minutes and can't be interrupted, so each attempt is made in a daemon thread that is
-    left behind after `limit` seconds.
+    A DNS look-up can hang for minutes and can't be interrupted, so each attempt runs in a daemon thread that is
+    abandoned after `limit` seconds.
     """
     one_a_host = {urllib.parse.urlsplit(url).netloc: url for url in urls}
     answers: queue.Queue[bool] = queue.Queue()

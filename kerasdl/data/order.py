@@ -1,8 +1,8 @@
-"""The order of examples: a pure function of (seed, epoch), so that any step of any epoch can be started from.
+"""The order of examples: a pure function of (seed, epoch), so that training can start at any step of any epoch.
 
 Data in memory is permuted as a whole. Data on disk is read in runs: blocks of consecutive examples are permuted, and
-consecutive windows of the result are shuffled each within itself. A window depends on no other, so that reading can
-begin at the window that holds the first step wanted.
+each of the consecutive windows of the result is shuffled within itself. Windows are independent, so that reading can
+begin at the window of the first step needed.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from kerasdl import seeds
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
-    """Returns the random numbers for one purpose; the same on every platform and NumPy version that has Philox."""
+    """Returns the random generator for one purpose; the same on every platform and NumPy version that has Philox."""
     return np.random.Generator(np.random.Philox(key=seeds.derive(seed, *names)))
 
 
@@ -23,7 +23,7 @@ class WholeOrder:
     """One permutation of all examples an epoch.
 
     Attributes:
-        indices: int64 [size], where each example of the split stands in the TFDS split, ascending.
+        indices: int64 [size], position of each example of the split in the source's split, ascending.
         seed: the run's seed.
         shuffle: False keeps `indices` as they are, in every epoch.
     """
@@ -48,12 +48,12 @@ class WindowedOrder:
     """Permuted blocks, then windows shuffled each within itself.
 
     Attributes:
-        indices: int64 [size], where each example of the split stands in the TFDS split, ascending.
+        indices: int64 [size], position of each example of the split in the source's split, ascending.
         seed: the run's seed.
         shuffle: False keeps `indices` as they are, in every epoch.
         window: examples a window, >= 1.
-        block_starts: int64 [blocks], ascending, the first 0: the index at which each block of the TFDS split begins.
-        total: examples in the TFDS split.
+        block_starts: int64 [blocks], ascending, the first 0: where each block of the source's split begins.
+        total: number of examples in the source's split.
     """
 
     indices: np.ndarray
@@ -74,8 +74,8 @@ class WindowedOrder:
         """Returns what is read from disk for the windows from `first` on, in order.
 
         Returns:
-            (reading int64 [n], kept bool [n]): positions in the TFDS split, and which of them belong to this split.
-            What stands before the first or behind the last kept example of a block is left out.
+            (reading int64 [n], kept bool [n]): positions in the source's split, and which of them belong to this split.
+            Examples before the first or after the last kept example of a block are left out.
         """
         stops = np.append(self.block_starts[1:], self.total)
         blocks = np.arange(len(self.block_starts))

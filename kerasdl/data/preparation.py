@@ -1,8 +1,8 @@
-"""Gets a data set prepared on disk by TFDS: offline first, by one process at a time, and quietly.
+"""Has a data set prepared on disk by TFDS: offline first, by one process at a time, and without TFDS's output.
 
-TFDS alone takes minutes to notice that there is no network, collides with itself when two processes prepare the same
-set, and mixes up files of the same name (MNIST's and Fashion-MNIST's) that come from `manual_dir`. The checks, the lock
-and the folder for extracted files here are for these.
+TFDS alone takes minutes to notice that there is no network, fails when two processes prepare the same data set, and
+confuses files of the same name (MNIST's and Fashion-MNIST's) from `manual_dir`. The checks, the lock and the folder for
+extracted files prevent this.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ def check_files(builder: Any, title: str, config: Any) -> None:
         config: the `data` node of the configuration.
 
     Raises:
-        DataError: files are missing and there is no network, or the data set's files must be fetched by hand.
+        DataError: files are missing and there is no network, or the data set's files must be downloaded by hand.
     """
     if builder.is_prepared():
         return
@@ -49,30 +49,32 @@ def check_files(builder: Any, title: str, config: Any) -> None:
         raise DataError(f"data.manual_dir must be an existing directory. Received: {config.manual_dir!r}.")
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and manual is None and not (directory / "downloads" / "manual").is_dir():
         instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
-        raise DataError(f"The files of {title} must be fetched by hand: {instructions} Then set data.manual_dir=DIR.")
+        raise DataError(
+            f"The files of {title} must be downloaded by hand: {instructions} Then set data.manual_dir=DIR."
+        )
     missing = _missing_files(builder, directory, manual)
-    # The URLs are those of all configs together, so that with some files here the chosen config may lack nothing.
+    # The URLs are those of all configs, so with some files here the chosen config may be complete.
     maybe_enough = builder.BUILDER_CONFIGS and len(missing) < len(builder.url_infos)
     if missing and not maybe_enough and not network.reachable(list(missing)):
         names = ", ".join(missing.values())
         raise DataError(
-            f"{title} isn't in {directory} and there is no network to download it: put "
+            f"{title} isn't in {directory}, and there is no network to download it. Put "
             f"{names} into a directory DIR and set data.manual_dir=DIR, or connect to the network."
         )
 
 
 def prepare(make: Callable[[], Any], title: str, config: Any, report: Callable[[str], None]) -> None:
-    """Prepares the data on disk, which is done once and by one process.
+    """Prepares the data on disk, once and by one process.
 
     Args:
-        make: gives the data set's TFDS builder, a new one at each call: whether data is prepared is what a builder
-            found when it was made. The files have been checked by `check_files`.
+        make: returns a new TFDS builder of the data set at each call: a builder only knows whether the data was
+            prepared when it was created. The files have been checked by `check_files`.
         title: name and version, for messages.
         config: the `data` node of the configuration.
-        report: takes one line of progress.
+        report: receives lines of progress.
 
     Raises:
-        DataError: a directory that can't be written, a file with a wrong checksum, or TFDS's own failure.
+        DataError: a directory that can't be written, a file with a wrong checksum, or a failure of TFDS.
     """
     directory = data_dir(config)
     lock = directory / f".{title.replace('/', '-').replace(' ', '-')}.lock"
@@ -84,16 +86,18 @@ def prepare(make: Callable[[], Any], title: str, config: Any, report: Callable[[
                 _download_and_prepare(builder, directory, manual_dir(builder, config), title, report)
     except OSError as error:
         raise DataError(
-            f"data.data_dir must be a directory that can be written, to prepare {title}. Received: {str(directory)!r} "
-            f"({error.strerror}). Set data.data_dir or TFDS_DATA_DIR to another."
+            f"data.data_dir must be a writable directory, to prepare {title}. Received: {str(directory)!r} "
+            f"({error.strerror}). Set data.data_dir or TFDS_DATA_DIR to another directory."
         ) from error
     builder = make()
     if not builder.is_prepared():
-        raise DataError(f"{builder.data_path} holds no whole data set: remove that directory and start again.")
+        raise DataError(
+            f"{builder.data_path} has an incomplete data set. Remove that directory and run the command again."
+        )
 
 
 def manual_dir(builder: Any, config: Any) -> Path | None:
-    """Returns where upstream's files are: `data.manual_dir`, else the copy inside the package, else None."""
+    """Returns where the original files are: `data.manual_dir`, else the copy inside the package, else None."""
     if config.manual_dir:
         return Path(config.manual_dir).expanduser().absolute()
     embedded = _EMBEDDED / builder.name
@@ -101,7 +105,7 @@ def manual_dir(builder: Any, config: Any) -> Path | None:
 
 
 def _missing_files(builder: Any, directory: Path, manual: Path | None) -> dict[str, str]:
-    """Returns {URL: file name} of what neither `manual` nor TFDS's folder of downloads holds."""
+    """Returns {URL: file name} of the files that are neither in `manual` nor in TFDS's folder of downloads."""
     from tensorflow_datasets.core.download import resource
 
     folders = (directory / "downloads" / builder.name, directory / "downloads")
@@ -123,7 +127,7 @@ def _download_and_prepare(
 
     data_path = Path(builder.data_path)
     _remove_stale(data_path, report)
-    # TFDS names an extracted file after the archive alone, so that MNIST's would be taken for Fashion-MNIST's.
+    # TFDS names an extracted file after the archive only, so it would use MNIST's files for Fashion-MNIST.
     extracted = directory / "downloads" / "extracted" / title.replace("/", "-").replace(" ", "-")
     shutil.rmtree(extracted, ignore_errors=True)
     download_config = tfds.download.DownloadConfig(
@@ -138,7 +142,7 @@ def _download_and_prepare(
             raise
         except NonMatchingChecksumError as error:
             first = str(error).splitlines()[0]
-            raise DataError(f"{first} Remove that file and fetch it again (data.manual_dir={manual}).") from error
+            raise DataError(f"{first} Remove that file and download it again (data.manual_dir={manual}).") from error
         except Exception as error:
             reason = " ".join(str(error).split())[:500]
             raise DataError(f"TFDS couldn't prepare {title}: {type(error).__name__}: {reason}") from error
@@ -148,7 +152,7 @@ def _download_and_prepare(
 
 
 def _remove_stale(data_path: Path, report: Callable[[str], None]) -> None:
-    """Removes what killed preparations of this version left; an hour without a write means that nobody is at it."""
+    """Removes leftovers of killed preparations of this version: those that nothing was written to for an hour."""
     for leftover in data_path.parent.glob(f"incomplete.*_{data_path.name}"):
         newest = max(path.stat().st_mtime for path in (leftover, *leftover.glob("**/*")))
         if time.time() - newest > _STALE_AFTER:
@@ -158,7 +162,7 @@ def _remove_stale(data_path: Path, report: Callable[[str], None]) -> None:
 
 @contextlib.contextmanager
 def heartbeat(text: str, report: Callable[[str], None]) -> Iterator[None]:
-    """Reports every ten seconds that what `text` says is still being done, and for how long."""
+    """Reports `text` and the seconds so far, every ten seconds while the block runs."""
     done = threading.Event()
     started = time.monotonic()
 
@@ -176,7 +180,7 @@ def heartbeat(text: str, report: Callable[[str], None]) -> Iterator[None]:
 
 
 class _OtherThreadsOnly(io.TextIOBase):
-    """Drops what the thread that made it writes (TFDS's prints) and passes on the rest (progress in words)."""
+    """Drops the output of the thread that created it (TFDS's prints) and passes on that of others (our progress)."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

@@ -1,8 +1,7 @@
-"""From raw values to what a network is given: the first layers of the model that is handed over.
+"""Preprocessing: from raw values to what a network takes, as the first layers of the final model.
 
-Images are normalised with the numbers of the configuration (`data.normalization`), single numbers with the mean and the
-standard deviation of the training split. What is fitted is fitted once, on the training split alone, and is part of the
-run and of its model.
+Images are normalised with the mean and the standard deviation of the configuration (`data.normalization`), numbers with
+those of the training split. The latter are computed once, and are part of the run and of its model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +43,7 @@ Fitted = dict[str, Standardization]  # by the names of the features
 
 
 def fit(features: Features, train: "Split") -> Fitted:
-    """Returns what the numbers of the data set, inputs and targets, need, fitted on the training split.
+    """Returns the standardization of each number, input or target, fitted on the training split.
 
     Raises:
         DataError: a number of the training split is missing or isn't finite.
@@ -57,7 +56,7 @@ def fit(features: Features, train: "Split") -> Fitted:
         if not np.isfinite(values).all():
             raise DataError(f"data: every value of {name!r} in the training split must be a finite number.")
         mean, std = float(values.mean()), float(values.std())
-        fitted[name] = Standardization(mean, std or 1.0)  # of equal float32 numbers the deviation is exactly 0
+        fitted[name] = Standardization(mean, std or 1.0)  # the deviation of equal float32 numbers is exactly 0
     return fitted
 
 
@@ -70,7 +69,7 @@ def from_json(saved: Mapping[str, Any]) -> Fitted:
 
 
 def input_layer(name: str, feature: Feature, config: Any, fitted: Fitted) -> keras.layers.Layer:
-    """Returns the layer from an input's raw values to what a network is given.
+    """Returns the layer from an input's raw values to what a network takes.
 
     Args:
         name: of the input.
@@ -86,7 +85,7 @@ def input_layer(name: str, feature: Feature, config: Any, fitted: Fitted) -> ker
         return normalization(config.normalization, feature.shape[-1])
     if feature.kind == "number":
         return fitted[name].layer(f"standardized_{name}")
-    raise DataError(f"data: a network can't be given {name!r}, which is of the kind {feature.kind}.")
+    raise DataError(f"data: there is no preprocessing for {name!r}, a feature of the kind {feature.kind}.")
 
 
 def normalization(config: Any, channels: int | None = None) -> keras.layers.Rescaling:
@@ -95,7 +94,7 @@ def normalization(config: Any, channels: int | None = None) -> keras.layers.Resc
     Args:
         config: `data.normalization`: `mean` and `std`, each of one number or of one a channel, on pixels scaled to
             [0, 1]; `std` > 0.
-        channels: what the images have, to check the lengths against; None skips that.
+        channels: of the images, to check the lengths; None skips the check.
 
     Raises:
         ConfigError: a length that isn't 1 or `channels`, or a `std` that isn't positive.

@@ -15,8 +15,8 @@ from kerasdl.data.splits import Batch
 class Column(NamedTuple):
     """A feature of many examples as a tensor that a GPU can gather from.
 
-    TensorFlow can gather 64-bit integers on a GPU, but not bytes: those it would fetch to the host, all of them, at
-    every step. So bytes are packed into words, int64 (n, ceil(bytes of an example / 8)).
+    TensorFlow can gather 64-bit integers on a GPU, but not bytes: it would copy all of them to the host at every
+    step. So bytes are packed into words, int64 (n, ceil(bytes of an example / 8)).
     """
 
     feature: Feature
@@ -45,14 +45,14 @@ class Column(NamedTuple):
 class ResidentSplit:
     """Batches from tensors; see `kerasdl.data.splits.Split`.
 
-    Splits that come from the same split of the source share its columns, so that nothing is held twice.
+    Splits that come from the same split of the source share its columns, so that no data is held twice.
 
     Args:
         name: `"train"`, `"validation"` or `"test"`.
         features: of an example.
         columns: each feature of a whole split of the source.
         order: the order of this split's examples; its indices are positions in the columns.
-        batch_size: examples a batch.
+        batch_size: examples per batch.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ResidentSplit:
         return {name: column.gather(chosen) for name, column in self._columns.items()}
 
     def indices(self, epoch: int, step: int) -> np.ndarray:
-        """Returns int64 (b,): where the examples of that batch stand in the source's split."""
+        """Returns int64 (b,): positions of the batch's examples in the source's split."""
         return self._order.epoch(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
 
     def column(self, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tables that scikit-learn carries: single numbers in, a number out; nothing is downloaded."""
+"""Tables that are part of scikit-learn: single numbers as inputs, a number as the target; nothing is downloaded."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ _TEST_SHARE = 0.2
 class SklearnTable:
     """A table of scikit-learn in two fixed splits, `train` and `test`; see `kerasdl.data.source.Source`.
 
-    One example in five is of the test split. Which ones is the same everywhere: NumPy has frozen the numbers of
-    RandomState.
+    One example in five belongs to the test split. The choice is the same everywhere, since NumPy has frozen the random
+    numbers of RandomState.
 
     Args:
-        config: the `data` node of the configuration; `name` is that of the table.
+        config: the `data` node of the configuration; `name` is the table's.
 
     Raises:
         DataError: there is no such table.

@@ -1,8 +1,8 @@
-"""What every kind of data set answers: its features, its splits, its contents, and examples by position.
+"""The interface of a data set: its features, splits and contents, and its examples by position.
 
 A kind of data is a class in one file, named by `data._target_` and made from the `data` node of the configuration:
-`kerasdl.data.tfds` reads any TFDS set of images, `kerasdl.data.sklearn_table` a table that scikit-learn carries. What
-is read, in which order and in which batches is decided above it (`kerasdl.data.loading`).
+`kerasdl.data.tfds` reads any TFDS data set of images, `kerasdl.data.sklearn_table` a table of scikit-learn. What is
+read, in which order and in which batches is decided by `kerasdl.data.loading`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,23 +17,23 @@ from kerasdl.errors import DataError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-Report = Callable[[str], None]  # takes one line of progress
+Report = Callable[[str], None]  # receives lines of progress
 Example = dict[str, "tf.Tensor"]
 
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What is known of a data set from its metadata.
+    """The metadata of a data set.
 
     Attributes:
-        name: `"mnist"`; of a TFDS set with its config, if it has one: `"emnist/digits"`.
+        name: `"mnist"`; with the config of a TFDS data set that has configs: `"emnist/digits"`.
         version: `"3.0.1"`.
         features: of an example.
-        uri: where it is from, for MLflow: `tfds://mnist/3.0.1`.
+        uri: its origin, for MLflow: `tfds://mnist/3.0.1`.
         fingerprint: identifies the data by its contents, at most 36 characters; empty until the data is prepared.
         licence: as the data set or this package states it; empty where neither does.
         citation: BibTeX.
-        former_fingerprint: what earlier versions recorded of the same data; empty where they didn't know it.
+        former_fingerprint: the fingerprint that earlier versions recorded for the same data; empty if they had none.
     """
 
     name: str
@@ -46,7 +46,7 @@ class DataInfo:
     former_fingerprint: str = ""
 
     def identified(self, fingerprint: str, former: str = "") -> "DataInfo":
-        """Returns the same with its fingerprints."""
+        """Returns a copy with fingerprints."""
         return replace(self, fingerprint=fingerprint, former_fingerprint=former)
 
 
@@ -66,8 +66,8 @@ class Source(Protocol):
     """A data set. Made from the `data` node of the configuration, in a second and without TensorFlow.
 
     Attributes:
-        info: what its metadata says.
-        splits: examples of each split; empty until it is prepared, unless its metadata says it before.
+        info: its metadata.
+        splits: number of examples of each split; empty until it is prepared, unless the metadata has it.
     """
 
     info: DataInfo
@@ -76,17 +76,17 @@ class Source(Protocol):
     def splits(self) -> Mapping[str, int]: ...
 
     def check_files(self) -> None:
-        """Raises DataError if the data is neither prepared nor can be: files are missing, and there is no network."""
+        """Raises DataError if the data isn't prepared and can't be: files are missing, and there is no network."""
 
     def prepared(self, cache_dir: str, report: Report) -> "Source":
-        """Returns the source with its data on this machine and its fingerprint; what takes long is done once.
+        """Returns the source with its data on this machine and its fingerprint; slow work is done once.
 
         Args:
-            cache_dir: where to keep what makes the next run quicker.
-            report: takes one line of progress.
+            cache_dir: where to keep files that make the next run faster.
+            report: receives lines of progress.
 
         Raises:
-            DataError: the data can't be had or read.
+            DataError: the data isn't available or can't be read.
         """
 
     def read(self, spec: str, segments: Sequence[Segment], names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -95,20 +95,20 @@ class Source(Protocol):
         Args:
             spec: the split as the configuration names it, for messages and file names.
             segments: what it reads.
-            names: the features that are wanted.
+            names: the features to return.
 
         Raises:
-            DataError: an example can't be read, or isn't what the features say.
+            DataError: an example can't be read, or doesn't match the features.
         """
 
     def stream(self, segments: Sequence[Segment]) -> "tf.data.Dataset":
         """Returns the examples of `segments`, in order, as they are stored: dicts that `decode` takes."""
 
     def decode(self, stored: Example) -> Example:
-        """Returns a stored example as the features say, in the graph."""
+        """Returns a stored example with values as in `info.features`, in the graph."""
 
     def blocks(self, split: str) -> Sequence[int]:
-        """Returns the sizes of the pieces of a split in which reading may begin at little cost; they add up to it."""
+        """Returns the sizes of a split's consecutive pieces at whose starts reading may begin at little cost."""
 
 
 def segments(source: Source, spec: str, key: str) -> list[Segment]:
@@ -125,7 +125,7 @@ def segments(source: Source, spec: str, key: str) -> list[Segment]:
     from tensorflow_datasets.core.splits import AbstractSplit, SplitDict, SplitInfo
 
     sizes, title = source.splits, f"{source.info.name}/{source.info.version}"
-    # TFDS's own grammar for every source; of a split it only needs the size, here as a single shard.
+    # Every source uses TFDS's syntax. It only needs the sizes of the splits, here as single shards.
     known = SplitDict([SplitInfo(name=name, shard_lengths=[size], num_bytes=0) for name, size in sizes.items()])
     try:
         absolute = AbstractSplit.from_spec(spec).to_absolute(known)

@@ -1,7 +1,7 @@
-"""What a loaded data set looks like to the rest of the program.
+"""The interface of a loaded data set to the rest of the program.
 
-Only shapes of things live here: the two kinds of split are in `kerasdl.data.resident` and `kerasdl.data.streamed`, and
-both satisfy `Split`, so that the loop needn't know where a batch comes from.
+The two kinds of split are in `kerasdl.data.resident` and `kerasdl.data.streamed`. Both satisfy `Split`, so the loop
+needn't know where a batch comes from.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class Split(Protocol):
     Attributes:
         name: `"train"`, `"validation"` or `"test"`.
         size: number of examples.
-        batch_size: examples a batch; the last batch of an epoch holds what is left.
-        steps: batches an epoch, ceil(size / batch_size).
+        batch_size: examples per batch; the last batch of an epoch has the remaining ones.
+        steps: batches per epoch, ceil(size / batch_size).
         features: of an example.
-        handle_spec: the type of `epoch`'s result, for the input signature of a `tf.function`; the same every epoch.
+        handle_spec: the type of an epoch's handle, for the input signature of a `tf.function`; one for all epochs.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Split(Protocol):
     def handle_spec(self) -> "tf.TypeSpec": ...
 
     def epoch(self, epoch: int, start_step: int = 0) -> Any:
-        """Returns what `batch` needs to give the batches of an epoch from `start_step` on.
+        """Returns a handle on an epoch, from which `batch` gets its batches from `start_step` on.
 
-        Pass it to a `tf.function` as an argument: a new epoch doesn't trace the function again.
+        Pass it to a `tf.function` as an argument, so that a new epoch doesn't trace the function again.
         """
         ...
 
@@ -50,7 +50,7 @@ class Split(Protocol):
         """Returns batch `step` of the epoch: call it once a step, in order, inside or outside a `tf.function`.
 
         Args:
-            handle: the result of `epoch`.
+            handle: of the epoch, from `epoch`.
             step: the step within the epoch, counted from 0 (not from `start_step`); may be a symbolic integer.
 
         Returns:
@@ -59,7 +59,7 @@ class Split(Protocol):
         ...
 
     def indices(self, epoch: int, step: int) -> np.ndarray:
-        """Returns int64 (b,): where each example of that batch stands in the source's split that it is read from."""
+        """Returns int64 (b,): positions of the batch's examples in the source's split that they are read from."""
         ...
 
     def column(self, name: str) -> np.ndarray:
@@ -76,13 +76,13 @@ def batch_spec(features: Features) -> "dict[str, tf.TensorSpec]":
 
 @dataclass(frozen=True)
 class Data:
-    """A data set, ready to be trained on.
+    """A data set, ready for training.
 
     Attributes:
         info: its metadata.
         train, validation, test: its splits; `validation` and `test` may be absent.
         resident: whether the decoded examples are held in memory (else they are streamed).
-        nbytes: size of all decoded examples that the splits draw on.
+        nbytes: size of all decoded examples that the splits are taken from.
     """
 
     info: DataInfo

@@ -1,8 +1,8 @@
 """A split that is read from disk as it is needed: deterministic, and seekable without decoding what is skipped.
 
 Encoded images are read in the order of `WindowedOrder`, shuffled a window at a time while they are still encoded, and
-only then decoded, in parallel but in order. What isn't of this split (a part held out for validation) is dropped before
-it is decoded.
+only then decoded, in parallel but in order. Examples of another split (those held out for validation) are dropped
+before they are decoded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,9 +28,9 @@ class StreamedSplit:
         indices: int64 (size,), which examples of that split it has, ascending.
         columns: the scalar features of all examples of that split, (n,) each.
         seed: the run's seed.
-        shuffle: a new order every epoch, or always the natural one.
+        shuffle: a new order every epoch; False keeps the order of the files.
         window: examples shuffled among themselves.
-        batch_size: examples a batch.
+        batch_size: examples per batch.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class StreamedSplit:
         self._source = source
         self._segments = segments
         self._columns = columns
-        # Without shuffling a window serves seeking alone: a batch is the right size for that.
+        # Without shuffling a window is only used for seeking, for which a batch is the right size.
         window = window if shuffle else batch_size
         total = sum(map(len, segments))
         self._order = WindowedOrder(indices, seed, shuffle, window, _block_starts(source, segments), total)
@@ -68,8 +68,8 @@ class StreamedSplit:
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Returns an iterator over the batches of that epoch from `start_step` on.
 
-        Reading begins at the window that holds the first example wanted: what comes before it is neither read nor
-        decoded, and the examples skipped within it aren't decoded.
+        Reading begins at the window of the first example needed: earlier ones are neither read nor decoded, and the
+        examples skipped in that window aren't decoded.
         """
         if self._order.shuffle or start_step:
             return iter(self._batches(epoch, start_step))
@@ -82,7 +82,7 @@ class StreamedSplit:
         return next(handle)
 
     def indices(self, epoch: int, step: int) -> np.ndarray:
-        """Returns int64 (b,): where the examples of that batch stand in the source's split."""
+        """Returns int64 (b,): positions of the batch's examples in the source's split."""
         return self._order.epoch(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
 
     def column(self, name: str) -> np.ndarray:
@@ -121,7 +121,7 @@ class StreamedSplit:
         return tf.data.Dataset.zip(examples, tf.data.Dataset.from_tensor_slices(kept)).filter(_is_kept).map(_example)
 
 
-# AutoGraph, which has nothing to do in these functions, would warn that it can't read some of them.
+# AutoGraph isn't needed in these functions, and would warn that it can't read some of them.
 _as_written = tf.autograph.experimental.do_not_convert
 
 
@@ -141,7 +141,7 @@ def _example(example: Example, kept: tf.Tensor) -> Example:
 
 
 def _located(segments: Sequence[Segment], start: int, stop: int) -> Iterator[Segment]:
-    """Yields where the examples [start, stop) of the concatenated `segments` stand in their own splits."""
+    """Yields the examples [start, stop) of the concatenated `segments` as segments of their own splits."""
     offset = 0
     for segment in segments:
         size = segment.stop - segment.start
@@ -152,7 +152,7 @@ def _located(segments: Sequence[Segment], start: int, stop: int) -> Iterator[Seg
 
 
 def _block_starts(source: Source, segments: Sequence[Segment]) -> np.ndarray:
-    """Returns where blocks begin: where reading may begin at little cost, and in between where such places are few."""
+    """Returns where blocks begin: where reading may begin at little cost, and in between if such places are few."""
     starts, offset = [0], 0
     for segment in segments:
         pieces = np.cumsum([0, *source.blocks(segment.split)])

@@ -1,4 +1,4 @@
-"""Which examples of a TFDS split belong to which split of the run: pure functions on index arrays."""
+"""Which examples of a source's split belong to which split of the run: pure functions on index arrays."""
 
 import math
 from typing import Any
@@ -28,8 +28,8 @@ def hold_out(size: int, validation: Any, seed: int) -> tuple[np.ndarray, np.ndar
     in_range = 0 <= validation < 1 if fraction else 0 <= validation < size
     if not in_range or count >= size:
         raise ConfigError(
-            f"data.validation must be a fraction in [0, 1), a number of the {size:,} training examples that leaves "
-            f"some, or the name of a split. Received: {validation!r}."
+            f"data.validation must be a fraction in [0, 1), a number below that of the {size:,} training examples, "
+            f"or the name of a split. Received: {validation!r}."
         )
     if fraction and validation > 0:
         count = max(count, 1)

@@ -1,8 +1,8 @@
-"""Any data set of TFDS with one image an example, by its name: a `kerasdl.data.source.Source`.
+"""Any data set of TFDS with one image per example, by its name: a `kerasdl.data.source.Source`.
 
-What its metadata says is read here, without TensorFlow and before anything expensive is done: the name, the features,
-the size of the images. How its files come to this machine is in `kerasdl.data.preparation`, what identifies them in
-`kerasdl.data.content`, how examples are decoded in `kerasdl.data.decoding` and kept in `kerasdl.data.decoded`.
+Its metadata is read here, without TensorFlow and before anything expensive is done: the name, the features, the size of
+the images. `kerasdl.data.preparation` brings its files to this machine, `kerasdl.data.content` identifies them,
+`kerasdl.data.decoding` decodes examples, and `kerasdl.data.decoded` keeps them decoded.
 """
 
 import difflib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kerasdl.data.decoded import Cache
 
-# Of sets that come with this package, where TFDS's metadata say nothing; see kerasdl/data/embedded.
+# Of data sets that are part of this package, where TFDS's metadata has none; see kerasdl/data/embedded.
 _LICENCES = {"mnist": "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes, Christopher J.C. Burges)"}
 _CHANNELS_WHERE_THEY_VARY = 3
 _OWN_BUILDERS = {"digits": "kerasdl.data.digits.digits_dataset_builder"}
@@ -42,8 +42,8 @@ class Tfds:
         resized: whether images are resized when they are decoded.
 
     Raises:
-        ConfigError: an `image_size` that isn't one.
-        DataError: no such data set, config or version; not one image an example; a label of fewer than two classes;
+        ConfigError: an invalid `image_size`.
+        DataError: no such data set, config or version; not one image per example; a label of fewer than two classes;
             images of another kind than uint8 grey, RGB or RGBA, or of varying size while `data.image_size` is null.
     """
 
@@ -105,7 +105,7 @@ class Tfds:
         return {**stored, "image": decode_image(self, stored["image"])}
 
     def blocks(self, split: str) -> Sequence[int]:
-        return self.builder.info.splits[split].shard_lengths  # a file is read from its beginning
+        return self.builder.info.splits[split].shard_lengths  # a file can only be read from its beginning
 
     @property
     def _title(self) -> str:
@@ -122,7 +122,7 @@ def _builder(name: str, directory: Path) -> Any:
     if base in _OWN_BUILDERS:
         __import__(_OWN_BUILDERS[base])
     elif not (directory / base).is_dir():
-        # A folder of that name may hold a set that the user prepared with a builder of their own; else it's TFDS's.
+        # A folder of that name may hold a data set that the user prepared with their own builder; else it is TFDS's.
         _require_known(name, base)
     try:
         return tfds.builder(name, data_dir=directory)
@@ -167,13 +167,13 @@ def _keys(name: str, info: Any) -> tuple[str, str | None]:
     if len(images) == 1 and not labels:
         return images[0], None
     raise DataError(
-        f"data.name must be a set with one image and at most one class label an example. Received: {name!r}, "
+        f"data.name must be a data set with one image and at most one class label per example. Received: {name!r}, "
         f"which has {', '.join(f'{key} ({type(feature).__name__})' for key, feature in features.items()) or 'neither'}."
     )
 
 
 def _class_names(name: str, feature: Any) -> tuple[str, ...]:
-    names = tuple(feature.names) if feature.num_classes else ()  # without a number it has no names either
+    names = tuple(feature.names) if feature.num_classes else ()  # without a number of classes there are no names either
     if len(names) < 2:
         found = f"one, {names[0]!r}" if names else "a ClassLabel without names or a number of classes"
         raise DataError(f"data.name must be a data set of at least two classes. Received: {name!r} with {found}.")
@@ -197,12 +197,12 @@ def _image_shape(config: Any, feature: Any) -> tuple[int, int, int]:
 
 
 def _check_kind(name: str, feature: Any) -> None:
-    """Raises DataError unless the images are of a kind that everything from training to the demo can handle."""
+    """Raises DataError unless the images are of a kind that every command supports."""
     shape, dtype = tuple(feature.shape), np.dtype(feature.np_dtype)
     if len(shape) != 3:
         advice = "Choose one frame of each example in the builder."
     elif dtype != np.uint8:
-        # Which range is in use (12 of 16 bits, metres, ...) and which part matters only the builder's author knows.
+        # Only the builder's author knows which range is used (12 of 16 bits, metres, ...) and which part of it matters.
         advice = f"Scale {dtype} pixels to 0..255 in the builder, by the range that the data uses."
     elif shape[2] and shape[2] not in MODES:
         advice = f"Choose {', '.join(map(str, list(MODES)[:-1]))} or {max(MODES)} channels in the builder."

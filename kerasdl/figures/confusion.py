@@ -1,4 +1,4 @@
-"""The confusion matrix: which classes a network takes for which others.
+"""The confusion matrix: which classes a network confuses with which others.
 
 Drawn with matplotlib's objects (`Figure`), not with pyplot: no global state, no display, any thread. Counting is left
 to the evaluation.
@@ -23,8 +23,8 @@ _TICKS = (0, 0.01, 0.05, 0.1, 0.25, 0.5, 1)
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draws a confusion matrix; colours are shares of a row, so that rare classes are seen as well.
 
-    The colours follow the square root of the share: on a linear scale the mistakes of a good network are as white as
-    the paper.
+    The colours follow the square root of the share: on a linear scale the mistakes of a good network would be
+    invisible.
 
     Args:
         counts: int [C, C], C >= 1; `counts[i, j]` examples of class i were classified as j.

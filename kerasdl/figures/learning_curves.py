@@ -1,7 +1,7 @@
-"""Learning curves: what was optimised and what was measured, epoch by epoch, for training and validation.
+"""Learning curves: loss and metrics, epoch by epoch, for training and validation.
 
-Figures are made with matplotlib's objects (`Figure`), not with pyplot: no global state, no display, any thread. Where a
-figure goes is left to the caller.
+Figures are made with matplotlib's objects (`Figure`), not with pyplot: no global state, no display, any thread. Saving
+a figure is left to the caller.
 """
 
 import math
@@ -54,7 +54,7 @@ def _panel(axes: Axes, name: str, train: Sequence[float], validation: Sequence[f
     looks = {"training": (train, TRAIN_COLOR, "-"), "validation": (validation, VALIDATION_COLOR, "--")}
     for label, (values, color, line) in looks.items():
         if len(values):
-            # Points show where the values are, and are all there is to see of a single epoch.
+            # Points show where the values are, and a single epoch shows nothing else.
             marker = "o" if epochs <= 30 else None
             axes.plot(range(1, len(values) + 1), values, line, label=label, color=color, marker=marker, markersize=4)
     axes.set_title(name.replace("_", " "), loc="left", fontsize=11)

@@ -19,12 +19,12 @@ LINE = 17  # pixels from line to line
 
 
 def canvas(width: int, height: int) -> Figure:
-    """Returns an empty white figure of so many pixels."""
+    """Returns an empty white figure of that many pixels."""
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
 
 
 def panel(figure: Figure, left: int, top: int, width: int, height: int) -> Axes:
-    """Returns axes without frame or ticks; in pixels, counted from the figure's upper left corner."""
+    """Returns axes without frame or ticks; in pixels, from the figure's upper left corner."""
     full_width, full_height = (figure.get_size_inches() * DPI).round()
     box = (left / full_width, 1 - (top + height) / full_height, width / full_width, height / full_height)
     axes = figure.add_axes(box)
@@ -42,7 +42,7 @@ def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> N
 def enlargement(shape: tuple[int, ...], side: int) -> int:
     """Returns how many times an image (h, w, ...) is to be enlarged for its longer side to come to `side` pixels.
 
-    Of an image that is larger than that, the answer is 1: it is drawn as it is.
+    For an image that is larger than that it is 1: it is drawn as it is.
     """
     return max(1, round(side / max(shape[:2])))
 
@@ -76,12 +76,12 @@ def mosaic(pictures: np.ndarray, columns: int, scale: int, gap: int) -> np.ndarr
 
 
 def wrapped(text: str, width: float, font_size: float = FONT_SIZE) -> list[str]:
-    """Returns the text in lines that fit into so many pixels; none of no text."""
+    """Returns the text in lines that fit into that many pixels; no lines for an empty text."""
     return textwrap.wrap(text, _characters(width, font_size))
 
 
 def fitted(text: str, width: float, font_size: float = FONT_SIZE) -> str:
-    """Returns the text, or its beginning and an ellipsis where it is too long for so many pixels."""
+    """Returns the text, or its beginning and an ellipsis where it is too long for that many pixels."""
     most = _characters(width, font_size)
     return text if len(text) <= most else text[: most - 1] + "…"
 

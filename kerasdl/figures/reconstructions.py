@@ -1,4 +1,4 @@
-"""Images above what a network makes of them."""
+"""Images above their reconstructions by a network."""
 
 import numpy as np
 from matplotlib.figure import Figure

@@ -1,7 +1,7 @@
-"""Pictures in: whatever `input=` names, as pixels that a network takes.
+"""Reads the pictures that `input=` names, as pixels that a network takes.
 
-`read(inputs, image_shape)` is all that the rest of the program needs. Where pictures come from is `sources`, what one
-of them looks like to the network is `decoding`, and reading many at a steady cost of memory is `batches`.
+The rest of the program only needs `read(inputs, image_shape)`. `sources` finds the pictures, `decoding` converts one of
+them for the network, and `batches` reads many of them in constant memory.
 """
 
 from kerasdl.images.batches import Item, batched, read

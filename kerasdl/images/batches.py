@@ -1,7 +1,7 @@
-"""Pictures one after the other, decoded ahead of their use by a few threads and never further ahead than a window.
+"""Reads pictures in order, decoded ahead of their use by a few threads, up to a fixed number of pictures.
 
-Pillow decodes without Python's global lock, so threads use all cores. What is held is a window of small decoded
-pictures and, for each thread, a large one: as much for a million pictures as for a hundred.
+Pillow decodes without Python's global lock, so threads use all cores. In memory are the small decoded pictures that are
+ahead and, for each thread, a large one: as much for a million pictures as for a hundred.
 """
 
 import os
@@ -16,7 +16,7 @@ import numpy as np
 from kerasdl.images.decoding import BrokenImage, pixels
 from kerasdl.images.sources import Input, Source, sources
 
-_MOST_WORKERS = 8
+_MAX_WORKERS = 8
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -24,7 +24,7 @@ Out = TypeVar("Out")
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A picture as the network takes it, or why there is none.
+    """A picture as the network takes it, or why it can't be used.
 
     Attributes:
         name: for people: a path, `digits.npy[12]`, `inputs[3]`, `-`.
@@ -60,12 +60,13 @@ def read(
         invert: whether to return 255 - pixels, see `kerasdl.images.decoding.pixels`.
         background: of transparent pictures, "white" or "black".
         stdin: what `-` reads; the process's standard input by default.
-        note: receives a line on what was left out of a folder.
-        workers: threads; by default one a core, 8 at most.
-        ahead: pictures that are decoded before they are asked for, >= 1.
+        note: receives a line on files of a folder that are left out.
+        workers: number of threads; by default one per core, at most 8.
+        ahead: number of pictures that are decoded before they are asked for, >= 1.
 
     Raises:
-        DataError: `inputs` is a text that names a file or pattern that isn't there; before anything is read.
+        DataError: `inputs` is a text that names a file that doesn't exist, or a pattern that matches nothing; raised
+            before anything is read.
     """
     found = sources(inputs, stdin, note)
 
@@ -77,7 +78,7 @@ def read(
         except BrokenImage as error:
             return Item(source.name, error=str(error))
 
-    return _in_order(decode, found, workers or min(os.cpu_count() or 1, _MOST_WORKERS), ahead)
+    return _in_order(decode, found, workers or min(os.cpu_count() or 1, _MAX_WORKERS), ahead)
 
 
 def batched(items: Iterable[In], size: int) -> Iterator[list[In]]:
@@ -93,7 +94,7 @@ def batched(items: Iterable[In], size: int) -> Iterator[list[In]]:
 
 
 def _in_order(function: Callable[[In], Out], items: Iterable[In], workers: int, ahead: int) -> Iterator[Out]:
-    """Yields `function` of each item, at most `ahead` of which are begun and not yet yielded."""
+    """Yields `function` of each item, in order; at most `ahead` results are in progress or waiting."""
     waiting: deque[Future[Out]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="kerasdl-images") as pool:
         try:
@@ -104,5 +105,5 @@ def _in_order(function: Callable[[In], Out], items: Iterable[In], workers: int, 
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            for future in waiting:  # the rest isn't wanted: Ctrl-C, or a closed pipe
+            for future in waiting:  # the rest isn't needed after Ctrl-C or for a closed pipe
                 future.cancel()

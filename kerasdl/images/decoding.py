@@ -1,8 +1,8 @@
 """One picture, of any format, mode and size, as uint8 pixels of the network's shape.
 
-The network was trained on images as a data set has them, so the picture is made to look like one: upright, grey or RGB
-and opaque, or RGBA, resized by the very method of `kerasdl.data.decoding`. Pillow does the reading; a picture that fits
-already keeps its pixels to the bit.
+The network was trained on the images of a data set, so the picture is converted to look like one: upright, grey or RGB
+and opaque, or RGBA, resized by the same method as in `kerasdl.data.decoding`. Pillow reads it; the pixels of a picture
+that already fits are unchanged.
 """
 
 import io
@@ -33,8 +33,8 @@ def pixels(
     """Returns the pixels of a picture as a network takes them.
 
     - Upright, as its EXIF orientation says; the first frame of an animation.
-    - What is transparent lies on a background. A network of RGBA images gets the transparency itself; what has none is
-      opaque.
+    - Transparent pixels are put on a background. A network of RGBA images receives the transparency itself; a picture
+      without any is opaque.
     - 16 bits of grey are divided by 257, so that 65535 becomes 255; mode I counts as 16 bits.
     - Floats (mode F) are taken as 0..1 if none is greater than 1, else as 0..255.
     - Grey from colours by ITU-R 601-2 luma (Pillow's); colours from grey by repetition. Colour profiles are ignored, as
@@ -54,14 +54,14 @@ def pixels(
         uint8 [height, width, channels].
 
     Raises:
-        BrokenImage: it isn't a picture, is truncated or too large (Pillow's limit), or has values out of range.
+        BrokenImage: it isn't a picture, it is truncated or too large (Pillow's limit), or its values are out of range.
     """
     height, width, channels = image_shape
     try:
         planes = _planes(_opened(content), channels, background)
     except BrokenImage:
         raise
-    # Pillow meets broken files with any exception there is: struct.error, IndexError, zlib.error, ...
+    # Pillow raises any kind of exception for a broken file: struct.error, IndexError, zlib.error, ...
     except Exception as error:
         empty = isinstance(error, UnidentifiedImageError) and _size(content) == 0
         raise BrokenImage("an empty file" if empty else reason(error)) from error
@@ -78,7 +78,7 @@ def pixels(
 def _opened(content: Path | bytes | np.ndarray | Image.Image) -> Image.Image:
     """Returns the picture, read completely and upright."""
     if isinstance(content, np.ndarray):
-        array = np.ascontiguousarray(content)  # here a memory-mapped one is read
+        array = np.ascontiguousarray(content)  # reads a memory-mapped array
         if 0 in array.shape:
             raise BrokenImage("it has no pixels")
         return Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array)
@@ -116,7 +116,7 @@ def _planes(image: Image.Image, channels: int, background: str) -> list[Image.Im
 
 
 def _levels(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what a picture with one number a pixel that is no byte has: grey, and where it is transparent.
+    """Returns the grey levels, and which pixels are transparent, of a picture with one integer or float per pixel.
 
     Returns:
         float32 [h, w] in 0..255, and bool [h, w].
@@ -125,10 +125,10 @@ def _levels(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
     low, high = values.min(), values.max()
     if image.mode == "F":
         if not (low >= 0 and high <= 255):  # NaN fails, too
-            raise BrokenImage(f"its floats must lie in 0..1 or 0..255, and go from {low:g} to {high:g}")
+            raise BrokenImage(f"its floats must be in 0..1 or 0..255, but range from {low:g} to {high:g}")
         return (np.float32(255) * values if high <= 1 else values.copy()), np.zeros(values.shape, bool)
     if not (low >= 0 and high <= 65535):
-        raise BrokenImage(f"its integers must fit 16 bits, and go from {low} to {high}")
+        raise BrokenImage(f"its integers must fit into 16 bits, but range from {low} to {high}")
     transparent = values == image.info.get("transparency", -1)  # PNG: the one value that is transparent
     return values.astype(np.float32) / np.float32(257), transparent
 
@@ -144,5 +144,5 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, OSError | SyntaxError | EOFError | ValueError) and str(error):
-        return str(error)  # Pillow's and NumPy's own words
+        return str(error)  # Pillow's and NumPy's own messages
     return f"{type(error).__name__}: {error}"

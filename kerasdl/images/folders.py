@@ -11,25 +11,25 @@ from kerasdl.images.decoding import reason
 
 # Formats whose suffixes Pillow knows and whose pixels it can't read.
 _UNREADABLE = {"BUFR", "GRIB", "HDF5", "MPEG", "PALM", "PDF"}
-_MOST_SUFFIXES = 4
+_MAX_SUFFIXES = 4
 
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Returns the suffixes, such as `.png`, of the files that are taken for pictures: Pillow's, and `.npy`."""
+    """Returns the suffixes, such as `.png`, of the files that count as pictures: Pillow's, and `.npy`."""
     known = Image.registered_extensions()
     return frozenset({suffix for suffix, format in known.items() if format not in _UNREADABLE} | {".npy"})
 
 
 def pictures_in(folder: str, note: Callable[[str], None]) -> Iterator[tuple[str, str | None]]:
-    """Finds the pictures in a folder and its folders, except behind links to folders.
+    """Finds the pictures in a folder and its subfolders; links to folders are not followed.
 
     Args:
         folder: its path.
-        note: receives a line, at the end, on how many other files there were, if any.
+        note: receives a line, at the end, on the number of other files, if any.
 
     Yields:
-        A picture's path and None; or the path of a folder and why it has none to give.
+        A picture's path and None; or the path of a folder and why it has none.
     """
     others: Counter[str] = Counter()
     found = False
@@ -39,8 +39,8 @@ def pictures_in(folder: str, note: Callable[[str], None]) -> Iterator[tuple[str,
     if not found:
         yield folder, "a folder without pictures"
     if others:
-        kinds = [suffix or "no suffix" for suffix, _ in others.most_common(_MOST_SUFFIXES)]
-        more = ", ..." if len(others) > _MOST_SUFFIXES else ""
+        kinds = [suffix or "no suffix" for suffix, _ in others.most_common(_MAX_SUFFIXES)]
+        more = ", ..." if len(others) > _MAX_SUFFIXES else ""
         note(f"{folder}: other files left out: {others.total():,} ({', '.join(kinds)}{more})")
 
 
@@ -56,6 +56,6 @@ def _walk(folder: str, others: Counter[str]) -> Iterator[tuple[str, str | None]]
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, others)
         elif suffix in suffixes() and (entry.is_file() or (entry.is_symlink() and not entry.is_dir())):
-            yield entry.path, None  # a link to nothing is a picture that can't be read
+            yield entry.path, None  # a broken link counts as a picture that can't be read
         else:
             others[suffix] += 1

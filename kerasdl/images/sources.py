@@ -1,7 +1,7 @@
-"""What `input=` names: files, folders, patterns, arrays, standard input; one after the other, nothing decoded yet.
+"""Finds what `input=` names: files, folders, patterns, arrays, standard input; in order, without decoding anything.
 
-Names are found as they are asked for: of a folder or a pattern the names are held at once, of an array nothing, of a
-list on standard input the present line. Pictures are decoded by `kerasdl.images.decoding`.
+Pictures are found when they are asked for. In memory are the names of one folder or pattern, or one line of a list on
+standard input. `kerasdl.images.decoding` decodes the pictures.
 """
 
 import csv
@@ -31,12 +31,12 @@ _ARRAYS = "uint8 [n, h, w], [n, h, w, c], [h, w] or [h, w, c]"
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A picture that is named and not yet read.
+    """A picture that hasn't been read yet.
 
     Attributes:
         name: for people: a path, `digits.npy[12]`, `inputs[3]`, `-`.
         content: what `kerasdl.images.decoding.pixels` takes; None if there is an error.
-        error: why there is nothing to read.
+        error: why it can't be read, in a few words; None if it can.
     """
 
     name: str
@@ -47,16 +47,16 @@ class Source:
 def named(text: str) -> list[str]:
     """Returns what `input=TEXT` lists: files, folders, patterns and `-`.
 
-    Commas separate. A name with a comma is given alone, or in double quotes, in which `""` is a quote.
+    Names are separated by commas. A name with a comma is given alone, or in double quotes, in which `""` is a quote.
 
     Raises:
-        DataError: a name that isn't there, or a pattern that nothing matches.
+        DataError: a file doesn't exist, or a pattern matches nothing.
     """
     try:
         entries = [text] if os.path.lexists(text) else next(csv.reader([text], strict=True))
     except csv.Error as error:
         raise DataError(
-            f'input must be names with commas between, those with commas in "". Received: {text}'
+            f'input must be names separated by commas; put a name with a comma in "". Received: {text}'
         ) from error
     for entry in entries:
         if entry == STDIN or os.path.lexists(os.path.expanduser(entry)):
@@ -79,10 +79,10 @@ def sources(
             if the last has 1 to 4 entries, else n grey ones. So are `.npy` files, which are memory-mapped.
         stdin: what `-` reads; the process's standard input by default. It is one picture or `.npy` file, or a list
             of files' names, one a line.
-        note: receives a line on what was left out of a folder.
+        note: receives a line on files of a folder that are left out.
 
     Raises:
-        DataError: `inputs` is a text that names what isn't there. Other errors come as a `Source`.
+        DataError: `inputs` is a text that names a file that doesn't exist. Other errors are in a `Source`.
     """
     if isinstance(inputs, str):
         inputs = named(inputs)
@@ -118,7 +118,7 @@ def _of_file(path: str) -> Iterator[Source]:
         return
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # a broken file is met with many of them, as Pillow does
+    except Exception as error:  # a broken file can cause many kinds, as with Pillow
         yield Source(path, error=reason(error))
         return
     yield from _of_array(array, path)
@@ -133,7 +133,7 @@ def _of_folder(path: str, note: Callable[[str], None] | None) -> Iterator[Source
 
 
 def _of_pattern(pattern: str, note: Callable[[str], None] | None) -> Iterator[Source]:
-    """With `**` a pattern reaches the files in folders by itself; without, a folder that it matches is read."""
+    """Yields the files that match; a folder that matches is read, unless `**` already matches its files."""
     deep, found = "**" in pattern, False
     for path in sorted(_matches(pattern)):
         if not os.path.isdir(path):
@@ -156,7 +156,7 @@ def _of_array(array: np.ndarray, name: str) -> Iterator[Source]:
     one = array.ndim == 2 or (array.ndim == 3 and has_channels)
     many = (array.ndim == 3 and not has_channels) or (array.ndim == 4 and has_channels)
     if array.dtype != np.uint8 or not (one or many):
-        yield Source(name, error=f"an array must be {_ARRAYS}, and is {array.dtype} {list(array.shape)}")
+        yield Source(name, error=f"an array must be {_ARRAYS}, but is {array.dtype} {list(array.shape)}")
     elif 0 in array.shape:
         yield Source(name, error=f"an array of no pictures: {list(array.shape)}")
     elif one:
@@ -168,7 +168,7 @@ def _of_array(array: np.ndarray, name: str) -> Iterator[Source]:
 
 def _of_image(image: Image.Image, name: str) -> Source:
     try:
-        image.load()  # here, since one image may be given twice and can't be read by two threads
+        image.load()  # not in a thread: two threads can't read one image that was given twice
     except Exception as error:  # see `decoding`
         return Source(name, error=reason(error))
     return Source(name, image)
@@ -196,7 +196,7 @@ def _of_stdin(stdin: BinaryIO) -> Iterator[Source]:
 
 
 def _is_picture(head: bytes) -> bool:
-    """Returns whether what begins like this is a picture; a list of names is one of names that exist, e.g. BMW.png."""
+    """Returns whether content with this beginning is a picture, rather than a list of names, whose first exists."""
     if b"\0" in head:
         return True
     if os.path.lexists(head.splitlines()[0]):

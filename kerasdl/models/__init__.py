@@ -1,6 +1,6 @@
-"""Architectures, one a file.
+"""Architectures, one per file.
 
-Each has a `build(input_shape, classes, **hyperparameters)` that returns a built `keras.Model` from normalised
-float images to logits. conf/model/ names it by `_target_` and documents the hyperparameters. A model knows nothing
-of data sets, losses or training.
+Each has a `build(...)` that takes what the data and the task decide (`input_shape`, `classes`, ...) and
+hyperparameters, and returns a built `keras.Model`. conf/model/ names it by `_target_` and documents the
+hyperparameters. A model doesn't know data sets, losses or training.
 """

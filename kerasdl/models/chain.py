@@ -13,7 +13,7 @@ def chain(layers: Sequence[keras.layers.Layer], input_shape: Shape, *, style: st
     """Applies `layers` one after another to an input of `input_shape`.
 
     Args:
-        layers: unbuilt layers; the last one gives the logits.
+        layers: unbuilt layers; the last one returns the logits.
         input_shape: (height, width, channels) of one image.
         style: `sequential` for `keras.Sequential`, `functional` for `keras.Model`.
         name: the model's name.
@@ -27,17 +27,17 @@ def chain(layers: Sequence[keras.layers.Layer], input_shape: Shape, *, style: st
     inputs = keras.Input(input_shape, name="image")
     outputs = inputs
     for layer in layers:
-        came = "x".join(str(side) for side in outputs.shape[1:])
+        received = "x".join(str(side) for side in outputs.shape[1:])
         try:
             outputs = layer(outputs)
             if 0 in outputs.shape:
-                raise ValueError("Nothing of the image is left.")
+                raise ValueError("Its output is empty.")
         except ValueError as error:
             size = "x".join(map(str, input_shape))
             reason = " ".join(str(error).split()).split(" Arguments received")[0].split(" Received")[0]
             raise ConfigError(
-                f"model {name} doesn't fit images of {size}: layer {layer.name} got {came}. {reason} "
-                "Take larger images (data.image_size=[height,width]), smaller kernels or fewer layers."
+                f"model {name} doesn't fit images of {size}: layer {layer.name} received {received}. {reason} "
+                "Use larger images (data.image_size=[height,width]), smaller kernels or fewer layers."
             ) from error
     if style == "functional":
         return keras.Model(inputs, outputs, name=name)

@@ -1,4 +1,4 @@
-"""A short name for the bits of a network's weights, by which two runs are seen to be equal at a glance."""
+"""A short fingerprint of a network's weights, which shows at a glance whether those of two runs are equal."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ import numpy as np
 def fingerprint(model: keras.Model) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of all weights, in their order, with shapes and dtypes.
 
-    The generators of dropout are left out: a network that is loaded again has new ones.
+    The states of dropout's random generators are left out: a network that is loaded again has new ones.
     """
     digest = hashlib.sha256()
     for weight in model.weights:

@@ -1,4 +1,4 @@
-"""A small network for colour images, as introductions build it for CIFAR-10."""
+"""A small network for colour images, as in introductions to CIFAR-10."""
 
 import keras
 

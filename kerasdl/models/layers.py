@@ -11,13 +11,13 @@ from kerasdl.models.chain import Shape, chain
 def build(
     input_shape: Shape, classes: int, *, layers: Sequence[keras.layers.Layer], style: str = "sequential"
 ) -> keras.Model:
-    """Applies `layers` in order and adds the dense layer that gives one logit a class.
+    """Applies `layers` in order and adds the dense layer that returns one logit per class.
 
     Args:
         input_shape: (height, width, channels) of one image.
         classes: number of classes, the width of the logits.
-        layers: unbuilt Keras layers; what they give is flattened if it isn't flat already. A layer that was given no
-            name is called after its class and its place: `conv2d_1`.
+        layers: unbuilt Keras layers; their output is flattened if it isn't flat already. A layer without a name is
+            named after its class and its position: `conv2d_1`.
         style: `sequential` or `functional`.
 
     Returns:
@@ -29,7 +29,9 @@ def build(
     for place, layer in enumerate(layers, start=1):
         kind = re.sub(r"_\d+$", "", layer.name)
         if kind.replace("_", "") == type(layer).__name__.lower():
-            layer.name = f"{kind}_{place}"  # Keras counts through the whole process; a name must not depend on that
+            layer.name = (
+                f"{kind}_{place}"  # Keras numbers layers across the whole process; a name must not depend on that
+            )
     head = [keras.layers.Dense(classes, name="logits", dtype="float32")]
     if chain(layers, input_shape, style="functional", name="layers").output.ndim > 2:
         head.insert(0, keras.layers.Flatten(name="flatten_logits"))

@@ -1,4 +1,4 @@
-"""A multilayer perceptron: dense layers on any inputs, flattened and side by side (Rumelhart et al. 1986)."""
+"""A multilayer perceptron: dense layers on any inputs, flattened and concatenated (Rumelhart et al. 1986)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ def build(
     kernel_initializer="glorot_uniform",
     kernel_regularizer=None,
 ) -> keras.Model:
-    """Dense layers, each followed by dropout if there is any, and a last one that gives the outputs.
+    """Dense layers, each followed by dropout if there is any, and a last one that returns the outputs.
 
     Args:
         features: the inputs by name: images, numbers.
@@ -34,7 +34,7 @@ def build(
         is one feature, a dict by name if there are several.
 
     Raises:
-        ConfigError: a feature that dense layers can't take as it is.
+        ConfigError: a feature is neither an image nor a number.
     """
     for name, feature in features.items():
         if feature.kind not in ("image", "number"):

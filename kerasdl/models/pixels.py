@@ -1,4 +1,4 @@
-"""The handed-over model as a function of pixels that has gradients: for attributions, attacks and evaluation."""
+"""The trained model as a differentiable function of pixels: for attributions, attacks and evaluation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,19 +8,19 @@ import keras
 from kerasdl.config.explain import did_you_mean
 from kerasdl.errors import UserError
 
-OUTPUTS = ("probabilities", "prediction")  # last layers, which turn what a network gives into what a user wants
+OUTPUTS = ("probabilities", "prediction")  # last layers, from a network's output to the prediction
 
 
 def on_pixels(serving: keras.Model, layers: Sequence[str] = ()) -> keras.Model:
     """Returns the same network from float pixels to logits; it shares the layers and weights of `serving`.
 
-    The handed-over model takes uint8, through which no gradient passes, and ends with a softmax, which flattens
-    gradients where the network is sure. Everything between is kept, normalisation included.
+    The trained model takes uint8, through which no gradient passes, and ends with a softmax, which makes gradients
+    vanish where the network is confident. Everything between is kept, including the normalisation.
 
     Args:
         serving: from images uint8 (b, h, w, c) to class probabilities or a number, with a last layer that has one of
             the names in `OUTPUTS` (`kerasdl.models.serving`).
-        layers: names of layers whose outputs are wanted, too.
+        layers: names of layers whose outputs are returned, too.
 
     Returns:
         A functional model from images (b, h, w, c) float32 in 0..255 to logits (b, classes) float32, or, if `layers`
@@ -42,7 +42,7 @@ def on_pixels(serving: keras.Model, layers: Sequence[str] = ()) -> keras.Model:
     outputs: dict[str, Any] = {}
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
-        outputs[layer.name] = layer(*args, **kwargs)  # of a layer that is applied twice, the last time
+        outputs[layer.name] = layer(*args, **kwargs)  # of a layer that is applied twice, the last output counts
         return outputs[layer.name]
 
     pixels = keras.Input(serving.input_shape[1:], dtype="float32", name="pixels")

@@ -14,12 +14,12 @@ from kerasdl.seeds import derive
 
 @contextmanager
 def seeded(seed: int, *names: str) -> Iterator[None]:
-    """Inside the block a network is built from `seed`; outside, Python's own random numbers go on undisturbed.
+    """Inside the block a network is built from `seed`; Python's own random numbers outside are not affected.
 
     Keras draws a seed for every initializer and for every random layer from Python's `random`, in the order in which
-    they are made, so that one more dropout layer would change all weights behind it. Here initializers draw from
-    `derive(seed, "initialization")`, and the generator of the n-th random layer (dropout, noise) gets
-    `derive(seed, "dropout", n)`, unless the layer was given a seed of its own.
+    they are created, so that one more dropout layer would change the weights of all later layers. Here initializers
+    draw from `derive(seed, "initialization")`, and the generator of the n-th random layer (dropout, noise) gets
+    `derive(seed, "dropout", n)`, unless the layer has a seed of its own.
 
     TensorFlow's global seed is set as well, for layers that draw from it, and stays set.
 

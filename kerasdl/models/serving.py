@@ -1,4 +1,4 @@
-"""The model that is handed over: preprocessing, networks and output layers in one, fed with raw features."""
+"""The final model: preprocessing, networks and output layers in one, from raw features to predictions."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,12 +21,12 @@ def serving_model(
         network: takes the preprocessed features: a tensor if there is one, a dict by name if there are several.
         features: the raw inputs.
         layers: for each input the layer from its raw values to what the network takes.
-        output: layer from what the network gives to what a user wants, e.g. softmax.
+        output: layer from the network's output to the prediction, e.g. softmax.
         name: the model's name; the network's by default.
 
     Returns:
-        A functional model from raw features, (batch, *shape) each, to what `output` gives. With a single input it is
-        flat (every layer of the network is a layer of it, by the same name) if the network is Sequential or functional.
+        A functional model from raw features, (batch, *shape) each, to predictions. With a single input and a
+        Sequential or functional network it is flat: each layer of the network is a layer of it, by the same name.
     """
     raw = {key: keras.Input(feature.shape, dtype=feature.dtype, name=key) for key, feature in features.items()}
     preprocessed = {key: layers[key](tensor) for key, tensor in raw.items()}

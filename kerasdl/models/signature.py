@@ -1,7 +1,7 @@
-"""What a model that is handed over takes and gives: named inputs and outputs with their features.
+"""The signature of a trained model: named inputs and outputs with their features.
 
-It is kept in the model's metadata. Commands on a run say by it which runs they are for, and refuse the others in one
-line.
+It is kept in the model's metadata. Commands on a run check by it whether they support the model, and else refuse it in
+one line.
 """
 
 import math
@@ -20,8 +20,8 @@ class Signature:
     Attributes:
         task: the kind of learning, e.g. `classification`.
         inputs: raw features by name; the model takes a single one as a tensor, several as a dict.
-        outputs: features by name; the model gives a single one as a tensor, several as a dict. For a `label` it gives
-            the probabilities of the classes, float32 (b, classes).
+        outputs: features by name; the model returns a single one as a tensor, several as a dict; for a `label`, the
+            probabilities of the classes, float32 (b, classes).
         fitted: what was fitted on the training split (`kerasdl.data.preprocessing.to_json`).
     """
 
@@ -39,7 +39,7 @@ class Signature:
         """The only input, which must be an image.
 
         Raises:
-            UserError: the model takes something else.
+            UserError: the model takes other inputs.
         """
         return self._only(self.inputs, "image")
 
@@ -48,7 +48,7 @@ class Signature:
         """The classes of the only output, which must be a label.
 
         Raises:
-            UserError: the model gives something else.
+            UserError: the model has other outputs.
         """
         return self._only(self.outputs, "label").names
 
@@ -85,9 +85,9 @@ class Signature:
         """Returns the signature that a model was saved with.
 
         Args:
-            metadata: of the model. That of earlier versions has nothing but the names of the classes, or not even
-                these: then None is returned.
-            image_shape: (height, width, channels) of what such a model takes.
+            metadata: of the model. That of earlier versions has only the names of the classes, or not even these: then
+                None is returned.
+            image_shape: (height, width, channels) of the images that such a model takes.
         """
         if saved := metadata.get("signature"):
             return cls(

@@ -1,7 +1,7 @@
-"""Adversarial training: what changes each batch against the network that learns from it (Madry et al. 2018).
+"""Adversarial training: changes each batch to raise the loss of the network that learns from it (Madry et al. 2018).
 
-The attack itself is `kerasdl.attacks`. Here is what a training adds: whom it attacks, a seed for every step, and a
-budget that may rise over the first steps.
+The attack itself is in `kerasdl.attacks`. Training adds the network to attack, a seed for every step, and a budget that
+may rise over the first steps.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,16 @@ from kerasdl.attacks.attack import Logits
 class Adversary:
     """Changes training batches in the compiled loop; a function of the images, the weights and the step.
 
-    It attacks the network as it is used, not as it is trained: dropout would blur what it climbs, each
-    of its forward passes would draw random numbers and move the averages of batch normalisation, and robustness is
-    measured on the network as it is used, too.
+    It attacks the network in inference mode. In training mode dropout would make the loss noisy, and each forward
+    pass would draw random numbers and update the averages of batch normalisation. Robustness is measured in inference
+    mode, too.
 
     Args:
-        attack: one run of it a batch.
-        logits: the network as it is used, from images (b, h, w, c) float32 in 0..255 to logits (b, classes).
+        attack: run once for each batch.
+        logits: the network in inference mode, from images (b, h, w, c) float32 in 0..255 to logits (b, classes).
         key: from a step to the seed of its random numbers, int32 (2,).
-        warmup_steps: number of steps, >= 0, over which the budget rises linearly from 0. At the full budget from the
-            start, a small network may never get away from giving every image the same answer.
+        warmup_steps: number of steps, >= 0, over which the budget rises linearly from 0. With the full budget from the
+            start, a small network may predict the same class for every image forever.
     """
 
     def __init__(self, attack: Attack, logits: Logits, key: Callable[[tf.Tensor], tf.Tensor], warmup_steps: float = 0):

@@ -1,4 +1,4 @@
-"""Autoencoder: an image through a narrow code and back, learned without labels (Hinton and Salakhutdinov 2006)."""
+"""Autoencoder: reconstructs an image from a narrow code, learned without labels (Hinton and Salakhutdinov 2006)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class Autoencoder(Task):
-    """The task of giving an image again from its code.
+    """The task of reconstructing an image from its code.
 
-    Pixels are compared in [0, 1], where the decoder's logits end after a sigmoid.
+    Pixels are compared in [0, 1], the range of the decoder's logits after a sigmoid.
 
     Args:
-        context: the data's features, and what builds two networks by role: `encoder`, from images to codes, and
+        context: has the data's features, and builds two networks by role: `encoder`, from images to codes, and
             `decoder`, from codes to logits of pixels. One optimizer trains both.
         loss: `mean_squared_error` or `binary_cross_entropy`, each a mean over the pixels.
         metrics: of `mse`, the mean squared error of a pixel, and `mae`.
-        pictures_every: epochs between two pictures of reconstructions; 0 for one at the end only.
+        pictures_every: epochs between two pictures of reconstructions; 0 for one at the end of training only.
 
     Raises:
         DataError: the input isn't one image.
@@ -45,7 +45,7 @@ class Autoencoder(Task):
     ):
         if [feature.kind for feature in context.features.inputs.values()] != ["image"]:
             raise DataError(
-                f"task=autoencoder needs data with one image an example. Received: {context.config.data.name} with "
+                f"task=autoencoder needs data with one image per example. Received: {context.config.data.name} with "
                 f"{context.features.describe()}. Choose another task, or other data."
             )
         self._context = context

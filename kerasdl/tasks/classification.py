@@ -1,4 +1,4 @@
-"""Classification: one label an example, a network that gives one logit a class."""
+"""Classification: one label per example, and a network that returns one logit per class."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 class Classification(Task):
-    """The task of naming the class of an example.
+    """The task of predicting the class of an example.
 
     Args:
-        context: the data's features, and what builds the network: one that takes `classes` and gives logits
+        context: has the data's features, and builds the network: one that takes `classes` and returns logits
             (b, classes).
         loss: `cross_entropy`: mean negative log-likelihood of log-softmax; `mean_squared_error`: between the
             probabilities and the one-hot label (Brier 1950, divided by the number of classes).
         label_smoothing: share of the target spread over all classes, in [0, 1) (Szegedy et al. 2016).
-        class_weights: None, `balanced` (examples / (classes * count), as scikit-learn has it), or a weight a class.
+        class_weights: None, `balanced` (examples / (classes * count), as in scikit-learn), or a weight for each class.
             As in Keras, weighted losses are summed and divided by the batch size.
         metrics: of `accuracy`, `top_<k>_accuracy`, `precision`, `recall`, `f1`; the last three are means over the
             classes, counting 0 where a class has no such example (scikit-learn's macro average).
@@ -97,7 +97,7 @@ class Classification(Task):
         return self._statistics(batch, logits, loss, training=True)
 
     def logits(self, batch: Batch) -> tf.Tensor:
-        """Returns the logits (b, classes) that the network has for examples when it is used, changing nothing."""
+        """Returns the network's logits (b, classes) in inference mode, without changing any state."""
         return self.network(self._context.preprocessed(batch), training=False)
 
     def evaluation_step(self, batch: Batch) -> tuple[Statistics, Batch]:
@@ -129,12 +129,12 @@ class Classification(Task):
 
     def _make_adversary(self) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor] | None:
         config = self._context.config
-        settings = config.trainer.get("adversarial")  # absent from a run that was made before there was the key
+        settings = config.trainer.get("adversarial")  # absent from a run of a version without this key
         if not settings or not settings.epsilon or self._context.train is None:
             return None
         if set(self._context.features.inputs) != {"image"}:
             raise ConfigError(
-                "trainer.adversarial is for images. The data has "
+                "trainer.adversarial needs images. Received: data with "
                 f"{self._context.features.describe()}. Set trainer.adversarial.epsilon=0."
             )
         attack = Attack(
@@ -178,7 +178,7 @@ class Classification(Task):
         return statistics
 
     def _counts_confusion(self, training: bool) -> bool:
-        """Evaluation always counts, for the picture; training only for the metrics that need it."""
+        """Returns whether the confusion matrix is counted: in evaluation always, in training if a metric needs it."""
         return not training or bool({"precision", "recall", "f1"} & set(self._reported))
 
 
@@ -187,17 +187,17 @@ def _label(context: TaskContext) -> tuple[str, tuple[str, ...]]:
     labels = {name: feature.names for name, feature in context.features.targets.items() if feature.kind == "label"}
     if len(labels) != 1:
         raise DataError(
-            f"task=classification needs data with one class label an example. Received: {context.config.data.name} "
+            f"task=classification needs data with one class label per example. Received: {context.config.data.name} "
             f"with {context.features.describe()}. Choose another task, or other data."
         )
     return next(iter(labels.items()))
 
 
 def _check_classes(context: TaskContext, counts: np.ndarray, names: Sequence[str]) -> None:
-    """Refuses to train on examples of one class, on which any network is soon right every time.
+    """Refuses to train on examples of a single class, which any network soon predicts every time.
 
-    If only the few examples that `data.fraction` or `data.batches` keep are of one class, a warning is enough: the run
-    is a trial.
+    If only the few examples that `data.fraction` or `data.batches` keep are of one class, a warning is enough: such
+    a run is only a test.
     """
     if np.count_nonzero(counts) > 1:
         return
@@ -208,17 +208,19 @@ def _check_classes(context: TaskContext, counts: np.ndarray, names: Sequence[str
         return
     raise DataError(
         f"data.train_split must have examples of at least two classes. Received: {config.train_split!r}, where all "
-        f"{counts.sum():,} {found}. Take a larger part of the split, or mix its examples in the builder."
+        f"{counts.sum():,} {found}. Use a larger part of the split, or mix its examples in the builder."
     )
 
 
 def _class_weights(choice: str | Sequence[float] | None, classes: int, counts: np.ndarray | None) -> tf.Tensor | None:
-    if choice is None or counts is None:  # weights are training's alone
+    if choice is None or counts is None:  # evaluation has no weights
         return None
     if isinstance(choice, str):
         weights = counts.sum() / (classes * np.maximum(counts, 1))
     else:
         weights = np.asarray(choice)
         if len(weights) != classes:
-            raise ConfigError(f"task.class_weights must have {classes} weights, one a class. Received: {len(weights)}.")
+            raise ConfigError(
+                f"task.class_weights must have {classes} weights, one per class. Received: {len(weights)}."
+            )
     return tf.constant(weights, tf.float32)

@@ -179,10 +179,12 @@ def _without_roles(node: DictConfig, where: str) -> dict[str, Any]:
     """
     arguments = inspect.signature(locate(node._target_, where)).parameters
     values: Any = OmegaConf.to_container(node, resolve=True)
-    return {key: values[key] for key in node if key in arguments or not _may_stand_at(where, node[key])}
+    roles = {key for key in values if key not in arguments and _may_stand_at(where, node[key])}
+    return {key: value for key, value in values.items() if key not in roles}
 
 
 def _may_stand_at(where: str, node: Any) -> bool:
+    """Returns whether a node names something that is allowed at a key of the configuration, e.g. `optimizer`."""
     if not _names_target(node):
         return False
     try:

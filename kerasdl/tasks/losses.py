@@ -12,7 +12,7 @@ from kerasdl.training.task import Batch
 
 
 def count(batch: Batch) -> tf.Tensor:
-    """Returns the number of examples of a batch, float32, without what pads."""
+    """Returns the number of examples of a batch, float32, without padding."""
     if "mask" in batch:
         return tf.reduce_sum(tf.cast(batch["mask"], tf.float32))
     examples = next(values for name, values in batch.items() if name != "step_size")
@@ -25,26 +25,26 @@ def step_size(batch: Batch) -> tf.Tensor:
 
 
 def total(values: tf.Tensor, batch: Batch) -> tf.Tensor:
-    """Returns the sum of one value an example, (b,), without what pads."""
+    """Returns the sum of the examples' values, (b,), without padding."""
     if "mask" in batch:
         values *= tf.cast(batch["mask"], values.dtype)
     return tf.reduce_sum(values)
 
 
 def averaged(losses: tf.Tensor, batch: Batch) -> tf.Tensor:
-    """Returns the sum of one loss an example, (b,), divided by the number of examples in the whole step."""
+    """Returns the sum of the examples' losses, (b,), divided by the number of examples in the whole step."""
     if "mask" not in batch and "step_size" not in batch:
         return tf.reduce_mean(losses)
     return total(losses, batch) / tf.cast(step_size(batch), losses.dtype)
 
 
 def penalties(*networks: keras.Model, batch: Batch | None = None) -> list[tf.Tensor]:
-    """Returns what regularizers and layers of the networks add to the loss, float32 scalars.
+    """Returns the terms that regularizers and layers of the networks add to the loss, float32 scalars.
 
     Args:
         *networks: that were called.
-        batch: what they were called with. If it is a part of a step, it bears its share of the penalties, so that the
-            parts add up to the whole.
+        batch: the batch that they were called with. If it is a part of a step, the terms are scaled to its share, so
+            that the parts add up to the whole.
     """
     terms = [tf.cast(term, tf.float32) for network in networks for term in network.losses]
     if batch is None or "step_size" not in batch:

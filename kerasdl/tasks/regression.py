@@ -1,4 +1,4 @@
-"""Regression: one number an example."""
+"""Regression: one number per example."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -25,15 +25,15 @@ _LOSSES = {
 
 
 class Regression(Task):
-    """The task of giving the number that belongs to an example.
+    """The task of predicting a number from an example.
 
-    The network gives the target in standard deviations from its mean, both those of the training split; the loss is of
-    these. Metrics and predictions are in the target's own unit.
+    The network predicts the target standardized by the mean and standard deviation of the training split, and the loss
+    is computed on that scale. Metrics and predictions are in the target's own unit.
 
     Args:
-        context: the data's features, and what builds the network: one that takes `outputs`, here 1.
+        context: has the data's features, and builds the network: one that takes `outputs`, here 1.
         loss: `mean_squared_error`, `mean_absolute_error`, or `huber` with a threshold of 1 (Huber 1964).
-        metrics: of `mse`, `rmse`, `mae` and `r2`, the share of the variance that is explained.
+        metrics: of `mse`, `rmse`, `mae` and `r2`, the fraction of the variance that is explained.
 
     Raises:
         DataError: the data has no number as its target.

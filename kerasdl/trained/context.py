@@ -1,4 +1,4 @@
-"""What a task is built from after training: the model that was handed over, and nothing to train."""
+"""What a task is built from after training: the final model, and nothing to train."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class TrainedContext(TaskContext):
-    """Gives a task the networks of a model that was handed over, so that the code that built them isn't needed.
+    """Gives a task the networks of a trained model, so that the code that built them isn't needed.
 
     Args:
         config: the run's configuration.
-        model: what was handed over.
+        model: the trained model.
         signature: its inputs and outputs.
         features: of the data that the task is to be evaluated on.
     """
@@ -29,7 +29,7 @@ class TrainedContext(TaskContext):
         super().__init__(config, features, preprocessing.from_json(signature.fitted))
         self._model = model
         self._parts = {layer.name: layer for layer in model.layers if isinstance(layer, keras.Model)}
-        if not self._parts:  # one network whose layers are the model's own, preprocessing included
+        if not self._parts:  # one network, whose layers, including preprocessing, are the model's own
             self.inputs = {name: keras.layers.Identity(dtype="float32") for name in features.inputs}
 
     def networks(self, *roles: str, **offered: Any) -> dict[str, keras.Model]:

@@ -1,4 +1,4 @@
-"""What `network(...)` takes in Python: an array for one input, arrays by name for several; checked by the signature."""
+"""Checks the arguments of `network(...)` by the signature: an array for one input, arrays by name for several."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +15,8 @@ def checked(signature: Signature, inputs: Any) -> Any:
 
     Args:
         signature: of the model.
-        inputs: an array (n, *shape) for a single input; a dict or a DataFrame with one for each of several inputs.
-            Other names are ignored.
+        inputs: an array (n, *shape) for a single input; a dict or a DataFrame with an array for each of several
+            inputs. Other names are ignored.
 
     Raises:
         UserError: an input is missing, or has another type or shape.
@@ -46,7 +46,7 @@ def _array(name: str, feature: Feature, values: Any) -> np.ndarray:
     if feature.kind == "image":
         if array.dtype != np.uint8 or array.shape[1:] != feature.shape:
             raise UserError(
-                f"images must be uint8 ({shape}). Received: {array.dtype} {array.shape}. Files of any size and mode: "
+                f"images must be uint8 ({shape}). Received: {array.dtype} {array.shape}. For files use "
                 "network.predict('*.png')."
             )
         return array

@@ -1,10 +1,10 @@
-"""A trained network, by its run: what every command on a run and `kerasdl.load` begin with.
+"""A trained network, loaded from its run: used by every command on a run and by `kerasdl.load`.
 
     network = kerasdl.load("last")
     network(images)  # uint8 (n, 28, 28, 1) in, class probabilities (n, 10) out
 
-Configuration, preprocessing and classes come from the run. Which run, is `kerasdl.tracking.lookup`; where its weights
-are from, `kerasdl.trained.restoring`; which other data fits, `kerasdl.trained.other_data`.
+Configuration, preprocessing and classes come from the run. `kerasdl.tracking.lookup` finds the run,
+`kerasdl.trained.restoring` its weights, and `kerasdl.trained.other_data` checks which other data fits.
 """
 
 import os
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network and what is known of its training.
+    """A trained network and its run.
 
     Attributes:
         id: MLflow's run id.
-        name: what MLflow shows for the run.
-        model: from raw features to what the task hands over: for a classifier of images from uint8 images (n, height,
-            width, channels) to class probabilities float32 (n, classes).
-        signature: the features that the model takes and gives.
-        config: the run's configuration, resolved; where caches are is this machine's.
+        name: the run's name in MLflow.
+        model: from raw features to predictions; for a classifier of images, from uint8 images (n, height, width,
+            channels) to class probabilities float32 (n, classes).
+        signature: the model's inputs and outputs.
+        config: the run's configuration, resolved, with the cache directory of this machine.
         run: params, metrics and tags, as MLflow has them.
-        results: where to keep what a command finds out about it.
+        results: where commands keep their results about it.
         runtime: device, XLA, determinism.
     """
 
@@ -75,7 +75,7 @@ class Trained:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """One name a class, in the order of the probabilities.
+        """The names of the classes, in the order of the probabilities.
 
         Raises:
             UserError: the model gives something else.
@@ -95,7 +95,7 @@ class Trained:
         return self.run.tags
 
     def __call__(self, inputs: Any) -> Any:
-        """Returns what the model gives, e.g. class probabilities float32 (n, classes); several outputs by name.
+        """Returns the model's predictions, e.g. class probabilities float32 (n, classes); several outputs by name.
 
         Args:
             inputs: an array (n, *shape) for a single input: uint8 (n, height, width, channels) for images; for several
@@ -109,7 +109,7 @@ class Trained:
         return self.model.predict(checked(self.signature, inputs), verbose=0)
 
     def predict(self, inputs: Any, **options: Any) -> "Iterator[Prediction]":
-        """Yields what the network makes of pictures or of a table's rows, in order, as they are read.
+        """Yields the predictions for pictures or for a table's rows, in order, as they are read.
 
         Args:
             inputs: for a network of images what `input=` takes (`"scans/*.png"`), a path, a Pillow image, an array, or
@@ -118,8 +118,8 @@ class Trained:
             **options: of `kerasdl.trained.predicting.predict`: `batch_size`, `top`, `invert`, `background`.
 
         Raises:
-            DataError: a name or pattern that fits nothing, or a table without a column that the network takes. A
-                broken picture or row is a prediction with an `error`.
+            DataError: a name or pattern that matches nothing, or a table without a column that the network takes. For
+                a broken picture or row, the prediction has an `error`.
         """
         from kerasdl.trained.predicting import predict
 
@@ -132,10 +132,10 @@ class Trained:
         return on_pixels(self.model, layers)
 
     def task(self, features: "Features") -> "Task":
-        """Returns the task that the run was trained for, with its trained networks; it can evaluate, but not train.
+        """Returns the task that the run was trained for, with its trained networks, for evaluation only.
 
         Args:
-            features: of the data that it is to be evaluated on.
+            features: of the data to evaluate on.
         """
         from kerasdl.config.instantiate import instantiate
         from kerasdl.trained.context import TrainedContext
@@ -144,14 +144,14 @@ class Trained:
         return instantiate(self.config.task, "task", context=context)
 
     def data(self, overrides: Sequence[str] = ()) -> "Data":
-        """Returns the data that the run was trained on, or another.
+        """Returns the data that the run was trained on, or other data.
 
         Args:
             overrides: as on the command line, e.g. `["data=emnist", "data.image_size=[28,28]"]`.
 
         Raises:
             ConfigError: an override that doesn't fit.
-            DataError: the data can't be had, or has other shapes or classes.
+            DataError: the data isn't available, or has other shapes or classes.
         """
         from kerasdl import data
 
@@ -167,7 +167,7 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
 
     Args:
         values: of the command.
-        as_trained: on the device and number of threads of the training, so that its numbers come out to the bit.
+        as_trained: use the device and number of threads of the training, so that its metrics are reproduced to the bit.
 
     Raises:
         UserError: there is no such run, it has no model, its model can't be used, or it isn't what the command needs.
@@ -179,11 +179,13 @@ def opened(values: Values, *, as_trained: bool = False) -> Iterator[Trained]:
         values["metric"],
         values["direction"],
     )
-    # A checkpoint and all that it needs are in the run's folder, whatever became of its artifacts.
+    # A checkpoint and all that it needs are in the run's folder, even if its artifacts are gone.
     folder = runs.find(values["paths.output_dir"], found.run.id) if values["checkpoint"] else None
     config = restoring.configuration(found, folder)
     trainer = config.trainer.copy()
-    trainer.device = "cpu" if trainer.device == "cpu" else "auto"  # a GPU is no condition for looking at a network
+    trainer.device = (
+        "cpu" if trainer.device == "cpu" else "auto"
+    )  # a network that was trained on a GPU can be used without one
     if not as_trained:
         trainer.threads = None
     with runtime.precision_and_device(trainer, _threads(found) if as_trained else None) as settings:
@@ -210,14 +212,14 @@ def load(
     """Returns the trained network of a run.
 
     Args:
-        run: an MLflow run id or a unique beginning of one, `last`, `best`, a sweep's name, or `models:/name@alias`.
+        run: an MLflow run id or its first characters, `last`, `best`, a sweep's name, or `models:/name@alias`.
         output_dir: `paths.output_dir` of the training.
         tracking_uri: `tracking.uri` of the training; default: the environment's MLFLOW_TRACKING_URI, else the database
             in `output_dir`.
         experiment: where `last` and `best` are looked for.
-        metric: what `best` goes by.
-        direction: `maximize` or `minimize`, for a metric whose name doesn't say which way is better.
-        checkpoint: `last` or `best`, to take a checkpoint's weights.
+        metric: the metric by which `best` is chosen.
+        direction: `maximize` or `minimize`, if the metric's name doesn't say which is better.
+        checkpoint: `last` or `best`, to use a checkpoint's weights.
 
     Raises:
         UserError: there is no such run, it has no model, or its model can't be used.
@@ -241,7 +243,7 @@ def examples(split: "Split", count: int | None = None) -> "dict[str, np.ndarray]
 
     Args:
         split: of `Trained.data`.
-        count: how many, at most; None: all.
+        count: the maximum number; None: all.
 
     Returns:
         For each feature an array (n, *shape).
@@ -255,6 +257,6 @@ def examples(split: "Split", count: int | None = None) -> "dict[str, np.ndarray]
 
 
 def _threads(found: lookup.Found) -> int | None:
-    """Returns how many threads a run trained with, as its params say; None: as many as there are cores here."""
+    """Returns how many threads a run trained with, according to its params; None: all cores of this machine."""
     match = re.fullmatch(r"CPU, (\d+) threads", found.run.params.get("device", ""))
     return int(match[1]) if match and int(match[1]) != os.cpu_count() else None

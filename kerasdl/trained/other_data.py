@@ -10,12 +10,11 @@ from kerasdl.models.signature import Signature
 
 
 def with_data(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Returns a run's configuration with another data set, or with other keys of its own.
+    """Returns a run's configuration with another data set, or with keys of its own changed.
 
     Args:
-        config: the run's; stays as it is.
-        overrides: as on the command line: `data=emnist` takes the choice from conf/, `data.batch_size=10` changes what
-            there is.
+        config: the run's; it isn't changed.
+        overrides: as on the command line: `data=emnist` chooses from conf/, `data.batch_size=10` changes a key.
 
     Raises:
         ConfigError: an unknown key or choice, or a value that doesn't fit.
@@ -42,7 +41,7 @@ def with_data(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
 
 
 def check_fits(info: DataInfo, signature: Signature) -> None:
-    """Raises DataError unless the data has the inputs that a model takes, and classes by the same names in order."""
+    """Raises DataError unless the data has the inputs that a model takes, and the same classes in the same order."""
     for name, wanted in signature.inputs.items():
         found = info.features.inputs.get(name)
         if found is None or found.shape != wanted.shape:
@@ -56,7 +55,7 @@ def check_fits(info: DataInfo, signature: Signature) -> None:
     if signature.gives("label") and known != {signature.class_names}:
         raise DataError(
             f"data: the network knows the classes {_listed(signature.class_names)}. Received: {info.name} with "
-            f"{_listed(next(iter(known), ())) or 'none'}. Take data with the same classes in the same order."
+            f"{_listed(next(iter(known), ())) or 'none'}. Use data with the same classes in the same order."
         )
 
 

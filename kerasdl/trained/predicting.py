@@ -22,7 +22,7 @@ Network = Callable[[Arrays], Arrays]  # from inputs to outputs, by the names of 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """What a network is given for one prediction, or why there is nothing.
+    """The inputs of a network for one prediction, or why there are none.
 
     Attributes:
         name: for people: a path, `digits.npy[12]`, `patients.csv:17`, `inputs[3]`, `-`.
@@ -42,11 +42,11 @@ class Prediction:
     Attributes:
         name: of the example; see `Example`.
         top: of a network that gives a label, the most probable classes and their probabilities in [0, 1], best first;
-            of equal ones, the first class.
-        probabilities: of such a network, float32 [classes], in the order of the classes; else None.
+            of equal ones the first class.
+        probabilities: of such a network, float32 [classes], in the order of the classes; None for others.
         error: the reason, in a few words; None if there is a prediction.
-        outputs: what the network gives, by the names of its outputs: for a number a float32 scalar, for an image
-            float32 [h, w, c]; for a label its probabilities. Empty if there is an error.
+        outputs: by name: for a number a float32 scalar, for an image float32 [h, w, c], for a label its probabilities.
+            Empty if there is an error.
     """
 
     name: str
@@ -67,17 +67,17 @@ class Prediction:
 
 
 def takes_table(signature: "Signature") -> bool:
-    """Returns whether the inputs are single numbers, which stand in the columns of a table.
+    """Returns whether the inputs are single numbers, the columns of a table.
 
     Raises:
-        UserError: they are neither that nor one image.
+        UserError: they are neither single numbers nor one image.
     """
     if signature.takes("image"):
         return False
     if all(feature.kind == "number" and feature.is_scalar for feature in signature.inputs.values()):
         return True
     raise UserError(
-        f"predictions are made from one image, or from single numbers. The run's model is {signature.describe()}. In "
+        f"predictions need one image or single numbers as inputs. The run's model is {signature.describe()}. In "
         "Python, call it with arrays by name: kerasdl.load(...)({...})."
     )
 
@@ -105,11 +105,11 @@ def predict(
         top: classes named in `Prediction.top`, >= 1; at most as many as there are.
         invert, background: of pictures, see `kerasdl.images.read`.
         stdin: what `-` reads.
-        note: receives lines on what is left out.
+        note: receives a line on anything that is left out.
 
     Raises:
-        DataError: `inputs` names what isn't there, or a table without a column that the model takes.
-        UserError: the model takes something else.
+        DataError: `inputs` names a file that doesn't exist, or a table without a column that the model takes.
+        UserError: the model takes other inputs.
     """
     network = compiled(model, signature) if hasattr(model, "input_shape") else model
     items = read(inputs, signature, invert=invert, background=background, stdin=stdin, note=note, ahead=batch_size)
@@ -126,7 +126,7 @@ def read(
     note: Callable[[str], None] | None = None,
     ahead: int = 64,
 ) -> Iterator[Example]:
-    """Returns what a model is given, in order, each example read when it is asked for; see `predict`."""
+    """Returns a model's inputs, in order, each example read when it is asked for; see `predict`."""
     if takes_table(signature):
         rows = tables.read(inputs, list(signature.inputs), stdin=stdin, note=note)
         return (Example(row.name, row.values, row.error) for row in rows)  # type: ignore[arg-type]
@@ -197,5 +197,5 @@ def _prediction(name: str, outputs: Arrays, signature: "Signature", top: int) ->
 
 
 def shortest(value: np.float32) -> float:
-    """Returns the float with the fewest digits that is `value` again as float32: 0.1, not 0.10000000149011612."""
+    """Returns the float with the fewest digits that rounds to `value` in float32: 0.1, not 0.10000000149011612."""
     return float(str(value))

@@ -25,14 +25,14 @@ _NEEDED = ("model", "data", "task", "optimizer", "trainer", "seed", "paths")
 
 
 def configuration(found: Found, folder: runs.RunFolder | None = None) -> DictConfig:
-    """Returns the configuration that a run keeps; where decoded examples are kept is this machine's.
+    """Returns the configuration of a run, with the cache directory of this machine.
 
     Args:
         found: the run.
-        folder: of the run on this machine, whose record is read then; None reads `config.yaml` among the artifacts.
+        folder: of the run on this machine, to read its record; None reads `config.yaml` from the artifacts.
 
     Raises:
-        TrackingError: it has none, or a damaged one.
+        TrackingError: `config.yaml` is missing or damaged.
     """
     config = OmegaConf.create(folder.record.config) if folder else _kept_configuration(found)
     if not isinstance(config, DictConfig) or any(key not in config for key in _NEEDED):
@@ -47,20 +47,20 @@ def _kept_configuration(found: Found) -> DictConfig | ListConfig:
         path = found.artifacts.fetch("config.yaml", Path(temporary))
         try:
             return OmegaConf.load(path)
-        except Exception as error:  # whatever YAML makes of a damaged file
+        except Exception as error:  # a damaged file can cause any error
             raise TrackingError(f"config.yaml of run {found.run.id} can't be read ({error}).") from error
 
 
 def from_model(found: Found, config: DictConfig, output_dir: str) -> "tuple[keras.Model, Signature]":
-    """Returns the model that a run logged last, or that was asked for by its registration, and its signature.
+    """Returns the model that a run logged last, or the registered one that was asked for, and its signature.
 
     Raises:
-        TrackingError: there is none, says how far the run got and what can be done; or its files can't be used.
+        TrackingError: there is none (the message says how far the run got and what to do), or its files can't be used.
     """
     model, metadata = logged_model.load(found, require_model(found, lambda: _advice(found, output_dir)))
     if signature := Signature.from_metadata(metadata, model.input_shape[1:] if len(model.inputs) == 1 else ()):
         return model, signature
-    # Of a version that kept no names of classes with the model.
+    # From a version that didn't keep the names of the classes with the model.
     names = data.check(config.data).features.targets["label"].names
     return model, Signature.of_classifier(model.input_shape[1:], names)
 
@@ -70,7 +70,7 @@ def from_checkpoint(
 ) -> "tuple[keras.Model, Signature]":
     """Returns the model with the weights of a checkpoint in the run's folder on this machine, and its signature.
 
-    They are those that were measured and would be handed over: the averaged ones, if the optimizer keeps averages.
+    These are the weights that were measured: the averaged ones, if the optimizer keeps averages.
 
     Args:
         found: the run.
@@ -101,7 +101,7 @@ def from_checkpoint(
         if there != {name: tuple(variable.shape) for name, variable in here.items()}:
             raise ResumeError(
                 f"checkpoint: {folder.checkpoints} is of another network or optimizer than run {found.run.id}'s "
-                "config.yaml. Use the code that the run was trained with, or take the run's model, without checkpoint=."
+                "config.yaml. Use the code that the run was trained with, or use the run's model, without checkpoint=."
             )
         for name, variable in here.items():
             variable.assign(snapshot.arrays[name])
@@ -111,7 +111,7 @@ def from_checkpoint(
 
 
 def _snapshot(folder: runs.RunFolder, which: str) -> "Snapshot":
-    """Reads a checkpoint, and changes nothing in the folder: the run may be training at this moment."""
+    """Reads a checkpoint without changing the folder, since the run may still be training."""
     from kerasdl.training.checkpoint_file import Damaged, best_step, read
     from kerasdl.training.checkpoints import newest, path_of
 
@@ -124,20 +124,22 @@ def _snapshot(folder: runs.RunFolder, which: str) -> "Snapshot":
     try:
         return read(path_of(folder.checkpoints, step))
     except (Damaged, OSError) as error:
-        raise ResumeError(f"checkpoint: the best one of run {folder.id} can't be used ({error}). Take last.") from error
+        raise ResumeError(
+            f"checkpoint: the best one of run {folder.id} can't be used ({error}). Use checkpoint=last."
+        ) from error
 
 
 def _advice(found: Found, output_dir: str) -> str:
     """Returns what to do about a run without a model."""
     place = {} if output_dir == Paths.output_dir else {"paths.output_dir": output_dir}
-    go_on = f" Finish it: {typed.command('train', {'resume': found.run.id, **place})}"
+    resume = f" Finish it: {typed.command('train', {'resume': found.run.id, **place})}"
     if found.run.state == "FINISHED":
-        go_on = ""
+        resume = ""
     try:
         steps = sorted(runs.find(output_dir, found.run.id).checkpoints.glob("step-*.npz"))
     except ResumeError:
         steps = []
     if steps:
         step = int(steps[-1].stem.partition("-")[2])
-        return f"Its checkpoint at step {step:,} can be taken as it is: add checkpoint=last.{go_on}"
-    return f"There is no checkpoint of it in {output_dir}; name another run.{go_on}"
+        return f"Its checkpoint at step {step:,} can be used: add checkpoint=last.{resume}"
+    return f"There is no checkpoint of it in {output_dir}; name another run.{resume}"

@@ -1,7 +1,7 @@
-"""Rows in: single numbers from CSV and `.npy` files, standard input, data frames, dicts and arrays, one row at a time.
+"""Reads single numbers from CSV and `.npy` files, standard input, data frames, dicts and arrays, one row at a time.
 
-The columns go by the names of the features. Mistakes in a header are reported before any row is read; a cell that is no
-number is an `Item` with an error, and the rest are read.
+Columns are matched to the features by name. Mistakes in a header are reported before any row is read; a row with a cell
+that isn't a number becomes an `Item` with an error, and the other rows are read.
 """
 
 import csv
@@ -19,14 +19,14 @@ from kerasdl.errors import DataError
 
 STDIN = "-"
 _NPY_MAGIC = b"\x93NUMPY"
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 
 Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A row as the network takes it, or why there is none.
+    """A row as the network takes it, or why it can't be used.
 
     Attributes:
         name: for people: `patients.csv:17` (the line of the file), `patients.npy[15]`, `inputs[15]`, `-:17`.
@@ -45,7 +45,7 @@ def read(
     """Returns the rows of a table, in order, each read when it is asked for.
 
     Args:
-        inputs: text as given to `input=` (names and patterns of `.csv` and `.npy` files, with commas between; `-`), a
+        inputs: text as given to `input=` (names and patterns of `.csv` and `.npy` files, separated by commas; `-`), a
             path, or several of these; a DataFrame or a mapping with an array (n,) for each feature; an array (n,
             features), whose columns are in the order of `names`. So are `.npy` files.
         names: of the features, in the order of the model's signature.
@@ -53,7 +53,7 @@ def read(
         note: receives a line on columns that are ignored.
 
     Raises:
-        DataError: a file isn't there or can't be read, a column is missing, or an array has another shape.
+        DataError: a file doesn't exist or can't be read, a column is missing, or an array has another shape.
     """
     if isinstance(inputs, Mapping) or hasattr(inputs, "columns"):
         return _of_columns(inputs, names, note)
@@ -98,7 +98,7 @@ def _of_file(path: str | os.PathLike[str], names: Sequence[str], note: Note | No
 
 
 def _opened(path: str) -> TextIO:
-    # What isn't UTF-8 is no number, and reported as such.
+    # Bytes that aren't UTF-8 are replaced, so that the cell is reported as not a number.
     return open(path, newline="", encoding="utf-8-sig", errors="replace")
 
 
@@ -117,13 +117,13 @@ def _of_stdin(stdin: BinaryIO | None, names: Sequence[str], note: Note | None) -
 
 
 def _header(lines: Any, name: str, names: Sequence[str], note: Note | None) -> tuple[int, dict[str, int]]:
-    """Reads the first line; returns how many columns there are, and where those of the features stand."""
+    """Reads the first line; returns the number of columns, and the positions of the features' columns."""
     try:
         header = [cell.strip() for cell in next(lines, [])]
     except csv.Error as error:
         raise DataError(f"input: the first line of {name} can't be read ({error}).") from error
     if any("\0" in cell or "\ufffd" in cell for cell in header):
-        raise DataError(f"input: '{name}' is no CSV file. The model takes numbers: name a .csv or .npy file.")
+        raise DataError(f"input: '{name}' is not a CSV file. The model takes numbers: name a .csv or .npy file.")
     _check_columns(header, name, names, note)
     return len(header), {each: header.index(each) for each in names}
 
@@ -145,8 +145,8 @@ def _rows(lines: Any, name: str, columns: int, places: Mapping[str, int]) -> Ite
             continue
         where = f"{name}:{lines.line_num}"
         if cells and len(cells) != columns:
-            yield Item(where, error=f"it has {len(cells)} cells, and the first line {columns}")
-        elif cells:  # an empty line is none
+            yield Item(where, error=f"it has {len(cells)} cells, but the first line has {columns}")
+        elif cells:  # empty lines are skipped
             yield _item(where, {each: cells[place] for each, place in places.items()})
 
 
@@ -178,7 +178,7 @@ def _check_columns(header: Sequence[str], where: str, names: Sequence[str], note
     if twice := [name for name in names if list(header).count(name) > 1]:
         raise DataError(f"input: {where} has two columns {twice[0]!r}. Remove one.")
     if note and (others := [name for name in header if name not in names]):
-        note(f"{where}: columns that are no features are ignored: {_listed(others)}")
+        note(f"{where}: columns that aren't features are ignored: {_listed(others)}")
 
 
 def _hint(header: Sequence[str]) -> str:
@@ -189,20 +189,20 @@ def _item(name: str, cells: Mapping[str, Any]) -> Item:
     values: dict[str, np.float32] = {}
     for feature, cell in cells.items():
         try:
-            with np.errstate(over="ignore"):  # what is too large for float32 is infinite, and refused
+            with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite, and is refused
                 values[feature] = np.float32(float(cell))
         except (TypeError, ValueError):
-            return Item(name, error=_no_number(feature, cell))
+            return Item(name, error=_not_a_number(feature, cell))
         if not np.isfinite(values[feature]):
-            return Item(name, error=_no_number(feature, cell))
+            return Item(name, error=_not_a_number(feature, cell))
     return Item(name, values)
 
 
-def _no_number(feature: str, cell: Any) -> str:
+def _not_a_number(feature: str, cell: Any) -> str:
     if isinstance(cell, str) and not cell.strip():
         return f"{feature} is empty"
-    return f"{feature} must be a finite number, and is {str(cell)!r}"
+    return f"{feature} must be a finite number, but is {str(cell)!r}"
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_NAMED]) + (f", ... ({len(names)})" if len(names) > _MOST_NAMED else "")
+    return ", ".join(names[:_MAX_NAMED]) + (f", ... ({len(names)})" if len(names) > _MAX_NAMED else "")

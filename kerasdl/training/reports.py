@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
-from kerasdl.training.progress import Progress
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a mistake in the configuration is refused before TensorFlow is imported
+    from kerasdl.training.progress import Progress
     from kerasdl.training.task import Task
 
 Metrics = dict[str, float]
@@ -42,7 +41,7 @@ class Reports:
         listeners: receive the reports.
     """
 
-    def __init__(self, task: "Task", progress: Progress, interval: int, listeners: Sequence[Listener]):
+    def __init__(self, task: "Task", progress: "Progress", interval: int, listeners: Sequence[Listener]):
         self._task = task
         self._progress = progress
         self._interval = interval

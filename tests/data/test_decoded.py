@@ -82,5 +82,5 @@ def test_slices_that_differ_in_one_character_do_not_share_a_file(cached):
 
 def test_a_cache_directory_that_cannot_be_written_is_a_clear_error(configure, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"paths\.cache_dir must be a directory that can be written"):
+    with pytest.raises(DataError, match=r"paths\.cache_dir must be a writable directory"):
         data.load(configure(), 0, str(tmp_path / "file"))

@@ -164,9 +164,7 @@ def test_a_training_split_of_one_class_is_refused_and_a_trial_on_a_part_of_it_wa
 ):
     examples = [(GREY[..., None], 1)] * 20
     config = kinds(examples=examples, memory_budget=budget)
-    with pytest.raises(
-        DataError, match=r"'train', where all 20 training examples are of the class 'b'\. Take a larger"
-    ):
+    with pytest.raises(DataError, match=r"'train', where all 20 training examples are of the class 'b'\. Use a larger"):
         trained_on(config)
     for keys in ({"fraction": 0.5}, {"batches": 1}):
         trained_on(kinds(memory_budget=budget, **keys))

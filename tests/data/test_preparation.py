@@ -128,10 +128,10 @@ def test_a_manual_dir_that_is_not_there_is_refused(tmp_path, configure):
 
 def test_a_data_dir_that_cannot_be_written_is_refused(tmp_path, configure):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"data\.data_dir must be a directory that can be written"):
+    with pytest.raises(DataError, match=r"data\.data_dir must be a writable directory"):
         data.load(configure(data_dir=str(tmp_path / "file")), 0, str(tmp_path))
 
 
 def test_sets_to_be_fetched_by_hand_say_how(tmp_path, configure):
-    with pytest.raises(DataError, match=r"fetched by hand: .*ILSVRC2012_img_train\.tar.* data\.manual_dir=DIR"):
+    with pytest.raises(DataError, match=r"downloaded by hand: .*ILSVRC2012_img_train\.tar.* data\.manual_dir=DIR"):
         data.check(configure(name="imagenet2012", image_size=[64, 64], data_dir=str(tmp_path)))

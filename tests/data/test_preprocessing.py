@@ -108,5 +108,5 @@ def test_an_input_gets_the_layer_of_its_kind(configure):
     assert float(found(np.float32(60))) == pytest.approx(2)
     assert input_layer("image", image(8, 8, 1), configure(), {}).name == "normalization"
     for feature in (label(("a", "b")), Feature("text", (), "str")):
-        with pytest.raises(DataError, match=f"'x', which is of the kind {feature.kind}"):
+        with pytest.raises(DataError, match=f"'x', a feature of the kind {feature.kind}"):
             input_layer("x", feature, configure(), {})

@@ -38,7 +38,7 @@ def test_every_choice_is_a_data_set_with_statistics_for_its_channels(choice, tmp
         ({"name": "mnist:9.9.9"}, r"mnist cannot be loaded at version 9\.9\.9, only: 3\.0\.1"),
         (
             {"name": "imdb_reviews"},
-            r"one image and at most one class label an example.*text \(Text\)",
+            r"one image and at most one class label per example.*text \(Text\)",
         ),
         ({"name": "cats_vs_dogs"}, r"vary in size: set data\.image_size=\[height,width\]"),
     ],

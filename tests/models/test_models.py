@@ -129,7 +129,7 @@ def test_serving_model_of_several_features_takes_them_by_name(tmp_path):
 
 @pytest.mark.parametrize("name", ["cnn", "image_classifier", "layers"])
 def test_images_too_small_are_refused_in_words(name):
-    with pytest.raises(ConfigError, match=r"doesn't fit images of 3x3x1: layer .* got .*Take larger images"):
+    with pytest.raises(ConfigError, match=r"doesn't fit images of 3x3x1: layer .* received .*Use larger images"):
         build(name, shape=(3, 3, 1))
 
 

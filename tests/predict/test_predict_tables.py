@@ -58,7 +58,7 @@ def test_a_csv_in_any_order_gives_a_column_with_the_targets_name(predict, patien
     assert list(rows[0]) == ["row", "progression", "error"]
     assert [row["row"] for row in rows] == [f"patients.csv:{line}" for line in range(2, 12)]
     np.testing.assert_allclose(np.float32([row["progression"] for row in rows]), answers, rtol=1e-5)
-    assert err.count("patients.csv: columns that are no features are ignored: name") == 1
+    assert err.count("patients.csv: columns that aren't features are ignored: name") == 1
     assert "10 rows in " in err
     assert "rows/s)" in err
 
@@ -86,9 +86,9 @@ def test_a_cell_that_is_no_number_is_named_and_the_others_are_predicted(predict,
     assert [bool(row["error"]) for row in rows] == [number in (1, 3, 5, 7, 9) for number in range(10)]
     good = [number for number in range(10) if not rows[number]["error"]]
     np.testing.assert_allclose(np.float32([rows[number]["progression"] for number in good]), answers[good], rtol=1e-5)
-    assert "Error: patients.csv:3: age must be a finite number, and is 'thirty'" in err
+    assert "Error: patients.csv:3: age must be a finite number, but is 'thirty'" in err
     assert "Error: patients.csv:5: age is empty" in err
-    assert "Error: patients.csv:11: it has 2 cells, and the first line 10" in err
+    assert "Error: patients.csv:11: it has 2 cells, but the first line has 10" in err
     assert "10 rows, 5 of them broken, in " in err
 
 

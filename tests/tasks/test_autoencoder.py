@@ -52,5 +52,5 @@ def test_two_roles_where_one_is_needed_are_refused(composed):
 
 
 def test_a_table_is_refused(composed):
-    with pytest.raises(DataError, match="task=autoencoder needs data with one image an example. Received: diabetes"):
+    with pytest.raises(DataError, match="task=autoencoder needs data with one image per example. Received: diabetes"):
         run(composed("data=diabetes", "tracking=none"))

@@ -109,5 +109,5 @@ def test_data_without_a_number_is_refused(composed):
 
 
 def test_a_table_can_be_classified_by_no_label_either(composed):
-    with pytest.raises(DataError, match=r"task=classification needs data with one class label an example."):
+    with pytest.raises(DataError, match=r"task=classification needs data with one class label per example."):
         run(composed("task=classification", "tracking=none"))

@@ -60,7 +60,7 @@ def test_tables_are_predicted_from_a_file_a_frame_a_dict_and_an_array(network, v
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     frame.loc[2, "age"] = np.nan
     errors = [prediction.error for prediction in network.predict(frame)]
-    assert errors == [None, None, "age must be a finite number, and is 'nan'", *[None] * 5]
+    assert errors == [None, None, "age must be a finite number, but is 'nan'", *[None] * 5]
     with pytest.raises(DataError, match="inputs must have a column for each feature: .*Missing: bmi"):
         network.predict(frame.drop(columns="bmi"))
     with pytest.raises(DataError, match="can't be read"):
@@ -75,7 +75,7 @@ def test_a_csv_is_read_as_spreadsheets_write_it():
     notes = []
     rows = read('\ufeffb, a ,c\r\n 1e1,"2","x\ny"\r\n\r\n3,4,z\r\n', note=notes.append)
     assert [(row.name, row.values) for row in rows] == [("-:3", {"a": 2, "b": 10}), ("-:5", {"a": 4, "b": 3})]
-    assert notes == ["-: columns that are no features are ignored: c"]
+    assert notes == ["-: columns that aren't features are ignored: c"]
 
 
 def test_rows_are_read_when_they_are_asked_for():
@@ -105,7 +105,7 @@ def test_rows_are_read_when_they_are_asked_for():
     [
         ("", "Missing: a, b. Received: no columns."),
         ("a;b\n1;2\n", "Missing: a, b. Received: a;b. Columns are separated by commas."),
-        ("\x89PNG\0\0,a,b\n", "'-' is no CSV file. The model takes numbers: name a .csv or .npy file."),
+        ("\x89PNG\0\0,a,b\n", "'-' is not a CSV file. The model takes numbers: name a .csv or .npy file."),
         ("a,b,a\n1,2,3\n", "has two columns 'a'. Remove one."),
     ],
 )

@@ -68,7 +68,7 @@ def test_balanced_class_weights_equal_scikit_learns(task, config):
 
 
 def test_weights_and_metrics_that_do_not_fit_the_classes_are_refused(task):
-    with pytest.raises(ConfigError, match="task.class_weights must have 10 weights, one a class. Received: 2."):
+    with pytest.raises(ConfigError, match="task.class_weights must have 10 weights, one per class. Received: 2."):
         task("task.class_weights=[1,2]")
     with pytest.raises(ConfigError, match="top_11_accuracy needs at least 11 classes. The data set has 10."):
         task("task.metrics=[top_11_accuracy]")
