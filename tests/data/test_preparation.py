@@ -87,7 +87,7 @@ def test_progress_comes_as_words_and_tfds_prints_nothing(tmp_path, configure, ca
 def test_missing_files_without_a_network_are_named(tmp_path, configure, monkeypatch):
     monkeypatch.setattr(network, "reachable", lambda urls: False)
     with pytest.raises(
-        DataError, match=r"put cifar-10-binary\.tar\.gz into a directory DIR and set data\.manual_dir=DIR"
+        DataError, match=r"Put cifar-10-binary\.tar\.gz into a directory DIR and set data\.manual_dir=DIR"
     ):
         data.check(configure(name="cifar10", data_dir=str(tmp_path)))
 
@@ -96,7 +96,7 @@ def test_only_the_files_that_are_missing_are_named(tmp_path, configure, monkeypa
     monkeypatch.setattr(network, "reachable", lambda urls: False)
     for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz"):
         (tmp_path / name).touch()
-    with pytest.raises(DataError, match=r"put t10k-labels-idx1-ubyte\.gz into"):
+    with pytest.raises(DataError, match=r"Put t10k-labels-idx1-ubyte\.gz into"):
         data.check(configure(name="kmnist", data_dir=str(tmp_path), manual_dir=str(tmp_path)))
 
 
