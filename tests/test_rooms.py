@@ -6,6 +6,7 @@ the source, so that nothing has to be imported.
 """
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -104,6 +105,13 @@ def test_no_room_imports_one_that_is_above_or_beside_it():
     found = upward_imports()
     assert found - EXCEPTIONS == set(), "import from a lower floor, or move what is needed there"
     assert EXCEPTIONS - found == set(), "mended: remove these from EXCEPTIONS"
+
+
+def test_training_knows_neither_images_nor_labels():
+    """Loop, trainer, state, checkpoints and callbacks are the same for every task."""
+    for path in (PACKAGE / "training").glob("*.py"):
+        text = path.read_text().replace("images_per_second", "")  # a metric's name in earlier versions
+        assert re.findall(r"(?i)images?|labels?", text) == [], path.name
 
 
 def test_rooms_that_may_import_one_beside_them_do():

@@ -181,7 +181,7 @@ class MlflowTracker:
         A model of a step for which a resumed run has reported one before is left out.
 
         Args:
-            model: takes raw images, returns class probabilities, float [n, classes].
+            model: what is handed over.
             example: what the model takes: an array (n, ...), or several by name; the first one is kept as an example.
             step: number of training steps that the model has had.
             metadata: facts for whoever loads it, e.g. the names of the classes; must fit into JSON.
