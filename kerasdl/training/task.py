@@ -8,6 +8,7 @@ A new kind of learning is one class in one file, derived from `Task`, and one fi
 examples.
 """
 
+import abc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,7 +41,7 @@ class Evaluated(NamedTuple):
     outputs: Arrays
 
 
-class Task:
+class Task(abc.ABC):
     """A kind of learning, made from the `task` node of the configuration and a `kerasdl.tasks.context.TaskContext`.
 
     Attributes:
@@ -58,9 +59,9 @@ class Task:
     metrics: Mapping[str, str]
     pictures_every: int = 0
 
+    @abc.abstractmethod
     def shapes(self, training: bool) -> dict[str, tuple[int, ...]]:
         """Returns the shape of each statistic of a step; `loss` and `count` are always among them."""
-        raise NotImplementedError
 
     def prepare(self, batch: Batch, step: tf.Tensor) -> Batch:
         """Returns a training batch after all random changes: augmentation, views, noise, an adversary.
@@ -72,29 +73,29 @@ class Task:
         """
         return batch
 
+    @abc.abstractmethod
     def train_step(self, batch: Batch) -> Statistics:
         """Updates the weights from a prepared batch."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def evaluation_step(self, batch: Batch) -> tuple[Statistics, Batch]:
         """Evaluates a batch as the data has it, without changing any state.
 
         Returns:
             Its statistics, and the outputs of the networks for its examples: named tensors (b, ...).
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def results(self, sums: Sums) -> dict[str, float]:
         """Returns the metrics from sums of statistics; `loss` is always among them."""
-        raise NotImplementedError
 
     def pictures(self, evaluated: Evaluated) -> "dict[str, Figure]":
         """Returns pictures of an evaluation, by file name; none by default."""
         return {}
 
+    @abc.abstractmethod
     def serving(self) -> "tuple[keras.Model, Signature]":
         """Returns the model for use after training, from raw features to predictions, and its signature."""
-        raise NotImplementedError
 
 
 def trained_weights(task: Task, role: str) -> list[keras.Variable]:

@@ -43,7 +43,7 @@ def lines_until(process, word):
 
 
 def test_two_processes_prepare_one_set_once(python, tmp_path, configure, monkeypatch):
-    """This one waits for the other, which begins to write before and ends when it is told that this one waits."""
+    """This one waits for the other, which begins to write before and ends when this one reports that it waits."""
     other = python(PREPARE, tmp_path, tmp_path / "cache")
     lines_until(other, "writing")
     outputs = []
