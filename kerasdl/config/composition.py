@@ -1,5 +1,6 @@
 """Finds conf/, registers the types of its groups, and composes a configuration from Python."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,13 @@ def conf_dir() -> Path:
 
 def register() -> None:
     """Gives every group its types, so that Hydra refuses misspelt keys and wrong types while composing."""
+    _store_types()
+    OmegaConf.register_new_resolver("groups", _groups, replace=True)
+
+
+@functools.cache
+def _store_types() -> None:
+    """Puts the types into Hydra's store, once per process: it takes 30 ms, a fifth of composing a configuration."""
     from hydra.core.config_store import ConfigStore
 
     from kerasdl.config import schema
@@ -38,7 +46,6 @@ def register() -> None:
     for group, base in schema.CHOICES.items():
         for choice in base.__subclasses__():
             store.store(group=f"schema/{group}", name=choice._target_.rpartition(".")[2].lower(), node=choice)
-    OmegaConf.register_new_resolver("groups", _groups, replace=True)
 
 
 def completed(config: DictConfig) -> DictConfig:

@@ -142,7 +142,7 @@ def test_grey_rgb_and_rgba_keep_every_pixel(kinds, loaded, batches, pixels, budg
 def test_an_image_that_is_not_what_its_data_set_says_is_one_line(kinds, loaded, image, why):
     config = kinds({"shape": (6, 6, 3)}, None, [(file(RGB), 0), (image, 1)])
     with pytest.raises(
-        DataError, match=rf"An example of train of kinds 1\.0\.0 isn't .* 6x6x3 \(.*{why}.*\)\. Mend"
+        DataError, match=rf"An example of train of kinds 1\.0\.0 isn't .* 6x6x3 \(.*{why}.*\)\. Repair"
     ) as one:
         loaded(config)
     assert "\n" not in str(one.value)

@@ -28,7 +28,7 @@ def report(record_property):
 @pytest.mark.parametrize(
     ("rates", "seeds", "kills"),
     [
-        pytest.param("0.1", "0,1,2", 2, id="3-trials-2-kills"),
+        pytest.param("0.1", "0,1,2", 2, id="3-trials-2-kills", marks=pytest.mark.slow),  # in pieces: test_runner
         pytest.param(
             "0.01,0.03,0.1", "0,1,2,3", 10, id="12-trials-10-kills",
             marks=[pytest.mark.slow, pytest.mark.timeout(1200)],
