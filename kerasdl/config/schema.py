@@ -221,7 +221,7 @@ class Sweep:
     name: str | None = None
     sampler: str = key(MISSING, choices=("grid", "random", "tpe", "cmaes", "gp"))
     trials: int | None = key(None, at_least=1)
-    metric: Any = "val_accuracy"
+    metric: Any = "auto"
     direction: Any = "auto"
     seed: int = key(0, at_least=0)
     space: dict[str, Any] = field(default_factory=dict)

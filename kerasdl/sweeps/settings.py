@@ -83,6 +83,8 @@ def objectives(config: DictConfig) -> tuple[Objective, ...]:
         ConfigError: a metric doesn't exist or is one of the test split, or the directions don't fit the metrics.
     """
     metrics, directions = _listed(config.sweep.metric), _listed(config.sweep.direction)
+    if metrics == ["auto"]:
+        metrics = ["val_accuracy" if "accuracy" in config.task.get("metrics", ()) else "val_loss"]
     if directions == ["auto"]:
         directions = ["auto"] * len(metrics)
     if not metrics or len(directions) != len(metrics):

@@ -97,6 +97,7 @@ def test_a_mistake_is_named_with_its_next_step(config, overrides, message):
     ("overrides", "expected"),
     [
         ([], [("val_accuracy", True)]),
+        (["task.metrics=[f1]"], [("val_loss", False)]),
         (["sweep.metric=val_loss"], [("val_loss", False)]),
         (["sweep.metric=seconds"], [("seconds", False)]),
         (["sweep.metric=parameters", "sweep.direction=maximize"], [("parameters", True)]),
