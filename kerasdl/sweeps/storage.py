@@ -142,7 +142,8 @@ def _check_is_own(path: Path, where: str) -> None:
         raise ConfigError(f"sweep.storage must name a file, e.g. sqlite:///{DATABASE}. Received: {where}.")
     tables: set[str] = set()
     if path.is_file():
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as opened:
+        # Not read-only: the first to open it takes back what a killed process had half written.
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as opened:
             tables = {name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if path.name == MLFLOW_DATABASE or ("experiments" in tables and "studies" not in tables):
         raise ConfigError(f"sweep.storage must not be MLflow's database. Received: {where}. Name another file.")

@@ -169,3 +169,20 @@ def test_a_server_that_nobody_runs_is_named_without_its_password():
 
 def test_an_address_of_an_unknown_kind_is_refused():
     assert "can't be opened" in refusal("oracel://h/d")
+
+
+def test_what_a_killed_process_had_half_written_is_taken_back(empty_database, tmp_path):
+    """Its journal is still there, so a database that is only read could not be opened."""
+    killed = tmp_path / "killed" / storage.DATABASE
+    killed.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(empty_database, isolation_level=None)) as writing:
+        writing.execute("PRAGMA cache_size = 1")
+        writing.execute("BEGIN IMMEDIATE")
+        writing.executemany(
+            "INSERT INTO studies (study_name) VALUES (?)", ((f"{number:0500}",) for number in range(200))
+        )
+        for ending in ("", "-journal"):
+            source = empty_database.with_name(f"{empty_database.name}{ending}")
+            killed.with_name(f"{killed.name}{ending}").write_bytes(source.read_bytes())
+        writing.execute("ROLLBACK")
+    assert open_storage(address(f"sqlite:///{killed}", tmp_path)).get_all_studies() == []
