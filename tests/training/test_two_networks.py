@@ -11,6 +11,7 @@ from small_training import Training, as_file, assert_equal, differ
 
 from kerasdl import compose, data
 from kerasdl.errors import ResumeError
+from kerasdl.models.signature import Signature
 from kerasdl.tasks import losses
 from kerasdl.tasks.context import TaskContext
 from kerasdl.training.averaging import averaged_weights, take_averages
@@ -75,6 +76,16 @@ class Reconstruction(Task):
         for optimizer, found, weights in zip(self.optimizers.values(), gradients, groups, strict=True):
             optimizer.apply(found, weights)
         return {"loss": loss * losses.count(batch), "count": losses.count(batch)}
+
+    def evaluation_step(self, batch):
+        loss = self._loss(batch, tf.cast(batch["image"], tf.float32), training=False)
+        return {"loss": loss * losses.count(batch), "count": losses.count(batch)}, {}
+
+    def results(self, sums):
+        return {"loss": float(sums["loss"] / sums["count"])}
+
+    def serving(self):
+        return self.networks["encoder"], Signature("reconstruction", self._context.features.inputs, {})
 
     def _loss(self, batch, images, training):
         code = self.networks["encoder"](self._context.preprocessed({"image": images}), training=training)
