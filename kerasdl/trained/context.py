@@ -6,6 +6,7 @@ import keras
 
 from kerasdl.data import preprocessing
 from kerasdl.data.features import Features
+from kerasdl.errors import UserError
 from kerasdl.models.pixels import on_pixels
 from kerasdl.tasks.context import TaskContext
 
@@ -33,9 +34,19 @@ class TrainedContext(TaskContext):
             self.inputs = {name: keras.layers.Identity(dtype="float32") for name in features.inputs}
 
     def networks(self, *roles: str, **offered: Any) -> dict[str, keras.Model]:
-        """Returns the trained networks of these roles."""
+        """Returns the trained networks of these roles.
+
+        Raises:
+            UserError: the model that was handed over lacks one.
+        """
         if not self._parts:
             return {roles[0]: on_pixels(self._model)}
-        if len(roles) == 1:
+        missing = [role for role in roles if role not in self._parts]
+        if not missing:
+            return {role: self._parts[role] for role in roles}
+        if len(roles) == len(self._parts) == 1:  # a single network has a name of its own
             return {roles[0]: next(iter(self._parts.values()))}
-        return {role: self._parts[role] for role in roles}
+        raise UserError(
+            f"the run's model lacks a network that its task needs: {', '.join(missing)}. It has: "
+            f"{', '.join(self._parts)}. Let the task's serving() give a model that contains it under this name."
+        )

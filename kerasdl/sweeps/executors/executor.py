@@ -1,6 +1,6 @@
 """What a sweep needs from the place where its trials run: start one, report events, stop one, close.
 
-An executor knows neither Optuna nor MLflow, nor which trial is next: it starts what it is told to start, and reports.
+An executor knows neither Optuna nor MLflow, nor which trial is next: it starts trials, and reports their events.
 `local.py` runs trials as processes of this machine; another place (a cluster) is another file with the same interface.
 """
 
